@@ -1,0 +1,147 @@
+//! Steps: what happens to rows between sources and sinks. The two traits and their laws; one file a kind.
+
+use std::fmt;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use crate::batch::{BatchCtx, DeadLetterKind};
+
+/// A step that remembers nothing: rows in, rows out. One instance a worker.
+///
+/// The law: the output depends on the configuration, the context and the input alone.
+pub trait Step: Send {
+    /// The schema of what `apply` gives.
+    fn schema(&self) -> SchemaRef;
+
+    /// Called for each chunk, in order.
+    ///
+    /// # Errors
+    /// When the batch cannot go on; rows that cannot be taken are part of the outcome instead.
+    fn apply(&mut self, ctx: &BatchCtx, input: &RecordBatch) -> Result<Applied, StepError>;
+}
+
+/// What a step makes of a chunk.
+#[derive(Debug)]
+pub struct Applied {
+    /// What goes on.
+    pub rows: RecordBatch,
+    /// Input rows that could not be taken, in the order of their numbers.
+    pub rejected: Vec<RejectedRow>,
+}
+
+/// An input row that a step could not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// Row of the input.
+    pub row: u32,
+    /// What went wrong.
+    pub kind: DeadLetterKind,
+    /// Why, in words that say what to do.
+    pub reason: String,
+}
+
+/// A step that keeps state by key. One instance a worker; each owns the key groups that
+/// [`crate::state::owner`] gives it.
+///
+/// In each batch, in order of life: `accumulate` for the chunks that this worker has; `exchange`
+/// once; `merge` for what every worker's `exchange` had for this one, in the order of workers;
+/// `emit` once. The law: what all workers emit together depends on the rows alone, not on how they
+/// were cut into chunks and workers; floating-point sums may differ in their last bits when the
+/// number of workers changes.
+pub trait KeyedStep: Send {
+    /// The schema of what `emit` gives.
+    fn schema(&self) -> SchemaRef;
+
+    /// Takes rows of the current batch; answers with those that cannot be taken (late, or without
+    /// an event time).
+    ///
+    /// # Errors
+    /// When the batch cannot go on.
+    fn accumulate(&mut self, ctx: &BatchCtx, input: &RecordBatch) -> Result<Vec<RejectedRow>, StepError>;
+
+    /// What this worker gathered for each worker, itself included, by worker number.
+    ///
+    /// # Errors
+    /// When the batch cannot go on.
+    fn exchange(&mut self) -> Result<Vec<RecordBatch>, StepError>;
+
+    /// Takes what a worker gathered for this one.
+    ///
+    /// # Errors
+    /// When the batch cannot go on.
+    fn merge(&mut self, ctx: &BatchCtx, gathered: &RecordBatch) -> Result<(), StepError>;
+
+    /// What the batch changes for those downstream, and closes what the watermark has passed.
+    ///
+    /// # Errors
+    /// When the batch cannot go on.
+    fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError>;
+
+    /// The state of this worker's keys: all of it, or what changed since the last call. Deltas
+    /// applied in order after the full copy give the state. Called between batches.
+    ///
+    /// # Errors
+    /// When the state cannot be copied.
+    fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError>;
+
+    /// Takes back what `snapshot` gave, from any worker and any number of workers, in order; keeps
+    /// only the keys that this worker owns.
+    ///
+    /// # Errors
+    /// When the chunk is not of this step's making.
+    fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError>;
+
+    /// Keys in memory and about how many bytes they take.
+    fn size(&self) -> StateSize;
+}
+
+/// How much of the state a snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    Full,
+    /// What changed since the last snapshot.
+    Delta,
+}
+
+/// A piece of state as columns.
+#[derive(Clone, Debug)]
+pub struct StateChunk {
+    /// What the rows are, where a step has several tables of state.
+    pub table: String,
+    /// The rows.
+    pub rows: RecordBatch,
+}
+
+/// How large a step's state is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateSize {
+    /// Groups (keys, or keys and windows).
+    pub keys: u64,
+    /// About so many bytes of memory.
+    pub bytes: u64,
+    /// Groups that the last batch touched.
+    pub updated: u64,
+    /// Groups that were closed by the last batch.
+    pub removed: u64,
+}
+
+/// Why a batch cannot go on at a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepError {
+    /// The operator answered an error for the whole batch, or the step's policy is `fail`.
+    Failed(String),
+    /// The state that was restored is not of this step's making.
+    State(String),
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(message) | Self::State(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for StepError {}
