@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod clock;
 pub mod expr;
+pub mod journal;
 pub mod sink;
 pub mod source;
 pub mod state;
