@@ -1,3 +1,5 @@
+//! The sink from its spec to its files; every case writes a real directory.
+
 use std::fs;
 use std::path::Path;
 

@@ -167,6 +167,8 @@ fn check_path(path: &str) -> Result<(), SpecError> {
     let message = match path {
         "" => "say which file the database is in",
         ":memory:" => "rows in a database in memory would be lost: say a file",
+        // SQLite would read it as a URI, with options such as a database in memory.
+        _ if path.starts_with("file:") => "say a file's path, not a URI",
         _ if path.contains('\0') => "a path cannot contain a zero byte",
         _ => return Ok(()),
     };
