@@ -1,5 +1,18 @@
-//! Where keyed state lives: which worker owns a key. Tables of groups come beside it.
+//! Where keyed state lives: which worker owns a key, how keys become bytes, tables from keys to
+//! dense group ids, and columns of values by group id. Knows nothing of windows, watermarks or steps.
 
+pub mod accumulators;
+mod error;
+mod group_table;
+mod key_codec;
+mod key_column;
 mod key_group;
+mod key_store;
+mod probe;
 
+pub use error::StateError;
+pub use group_table::GroupTable;
+pub use key_codec::KeyCodec;
+pub use key_column::KeyColumn;
 pub use key_group::{KEY_GROUPS, key_group, key_hash, owner};
+pub use key_store::KeyStore;

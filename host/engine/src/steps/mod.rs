@@ -1,5 +1,7 @@
 //! Steps: what happens to rows between sources and sinks. The two traits and their laws; one file a kind.
 
+pub mod aggregate;
+
 use std::fmt;
 
 use arrow_array::RecordBatch;

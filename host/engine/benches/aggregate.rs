@@ -1,0 +1,182 @@
+//! What a row costs in the built-in aggregation, in nanoseconds: `cargo bench -p millstream-engine
+//! --bench aggregate`. Each figure is the best of several rounds over the same chunks, after a warm-up,
+//! so that a busy machine disturbs it least; `emit` comes once a batch of 256 chunks and is included.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_schema::{Field, Schema, SchemaRef};
+use millstream_engine::batch::{BatchCtx, BatchId};
+use millstream_engine::steps::KeyedStep;
+use millstream_engine::steps::aggregate::{
+    Aggregate, AggregateConfig, Emit, FunctionConfig, KeyConfig, WindowConfig,
+};
+use millstream_engine::windows::Tumbling;
+
+const CHUNK_ROWS: usize = 4096;
+const CHUNKS: usize = 256;
+const KEYS: u64 = 50_000;
+const ROUNDS: usize = 12;
+
+fn main() {
+    let input = chunks();
+    let rows = (CHUNK_ROWS * CHUNKS) as f64;
+    let single = |name: &str, keys: &[usize], windowed: bool, functions: &[(&str, Option<usize>, bool)]| {
+        let mut step = step(&input[0].schema(), keys, windowed, functions, 0, 1);
+        let ns = best(|batch| run_alone(&mut step, &input, batch));
+        report(name, ns / rows);
+    };
+    let count: &[(&str, Option<usize>, bool)] = &[("count", None, false)];
+    single("count by string", &[0], false, count);
+    single("count by int64", &[1], false, count);
+    single("count by string and int64", &[0, 2], false, count);
+    single("count by string, windowed", &[0], true, count);
+    single("count by nothing", &[], false, count);
+    single(
+        "sum, min, avg by string",
+        &[0],
+        false,
+        &[("sum", Some(1), false), ("min", Some(1), false), ("avg", Some(1), false)],
+    );
+    single("count distinct int64 by string", &[0], false, &[("count", Some(2), true)]);
+    let ns = two_workers(&input);
+    report("count by string, windowed, 2 workers (wall time a row of both)", ns / rows);
+}
+
+#[allow(clippy::print_stdout, reason = "a benchmark's figures are for people")]
+fn report(name: &str, ns: f64) {
+    println!("{name:<64} {ns:7.2} ns/row");
+}
+
+/// Nanoseconds of the best round.
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn best(mut round: impl FnMut(u64)) -> f64 {
+    (0..ROUNDS as u64)
+        .map(|batch| {
+            let start = Instant::now();
+            round(batch + 1);
+            start.elapsed().as_nanos() as f64
+        })
+        .skip(1)
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn context(batch: u64) -> BatchCtx {
+    BatchCtx { batch: BatchId(batch), now_us: 0, watermark_us: None, seed: 0 }
+}
+
+fn run_alone(step: &mut Aggregate, input: &[RecordBatch], batch: u64) {
+    let context = context(batch);
+    for chunk in input {
+        step.accumulate(&context, chunk).expect("rows are good");
+    }
+    step.emit(&context).expect("results fit");
+}
+
+/// Two workers, each with half of the chunks, that meet twice a batch as the driver's do.
+fn two_workers(input: &[RecordBatch]) -> f64 {
+    let count: &[(&str, Option<usize>, bool)] = &[("count", None, false)];
+    let mut steps: Vec<Aggregate> =
+        (0..2).map(|worker| step(&input[0].schema(), &[0], true, count, worker, 2)).collect();
+    best(|batch| {
+        let context = context(batch);
+        let (left, right) = input.split_at(input.len() / 2);
+        let gathered: Vec<Vec<RecordBatch>> = std::thread::scope(|scope| {
+            let workers = steps.iter_mut().zip([left, right]).map(|(step, chunks)| {
+                scope.spawn(move || {
+                    for chunk in chunks {
+                        step.accumulate(&context, chunk).expect("rows are good");
+                    }
+                    step.exchange().expect("states fit")
+                })
+            });
+            let workers: Vec<_> = workers.collect();
+            workers.into_iter().map(|worker| worker.join().expect("no panic")).collect()
+        });
+        std::thread::scope(|scope| {
+            for (worker, step) in steps.iter_mut().enumerate() {
+                let gathered = &gathered;
+                scope.spawn(move || {
+                    for from in gathered {
+                        step.merge(&context, &from[worker]).expect("states are good");
+                    }
+                    step.emit(&context).expect("results fit");
+                });
+            }
+        });
+    })
+}
+
+fn step(
+    schema: &SchemaRef,
+    keys: &[usize],
+    windowed: bool,
+    functions: &[(&str, Option<usize>, bool)],
+    worker: u32,
+    workers: u32,
+) -> Aggregate {
+    let key = |&column: &usize| KeyConfig { name: schema.field(column).name().clone(), column };
+    let function = |(number, (function, argument, distinct)): (usize, &(&str, Option<usize>, bool))| {
+        let name = format!("result_{number}");
+        FunctionConfig { name, function: (*function).to_owned(), argument: *argument, distinct: *distinct }
+    };
+    let tumbling = Tumbling::new(10_000_000, 0).expect("a window of ten seconds");
+    Aggregate::new(AggregateConfig {
+        input: Arc::clone(schema),
+        keys: keys.iter().map(key).collect(),
+        window: windowed.then_some(WindowConfig { tumbling, time_column: 3 }),
+        functions: functions.iter().enumerate().map(function).collect(),
+        emit: Emit::Update,
+        worker,
+        workers,
+    })
+    .expect("the configuration is good")
+}
+
+/// Chunks of (word, id, small id, event time): words of 3 to 12 bytes, all equally frequent, which is
+/// worse than any text.
+fn chunks() -> Vec<RecordBatch> {
+    let mut random = 42u64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let words: Vec<String> = (0..KEYS)
+        .map(|number| {
+            let padding = "aeiourst".repeat(2);
+            format!("{number:x}{}", &padding[..(next() % 8) as usize])
+        })
+        .map(|word| if word.len() < 3 { format!("{word}xy") } else { word })
+        .collect();
+    (0..CHUNKS)
+        .map(|_| {
+            let picks: Vec<u64> = (0..CHUNK_ROWS).map(|_| next() % KEYS).collect();
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                (
+                    "word",
+                    Arc::new(StringArray::from_iter_values(picks.iter().map(|&pick| &words[pick as usize]))),
+                ),
+                ("id", Arc::new(picks.iter().map(|&pick| (pick * 7919) as i64).collect::<Int64Array>())),
+                ("small", Arc::new(picks.iter().map(|_| (next() % 4) as i64).collect::<Int64Array>())),
+                (
+                    "time",
+                    Arc::new(
+                        (0..CHUNK_ROWS as i64)
+                            .map(Some)
+                            .collect::<TimestampMicrosecondArray>()
+                            .with_timezone("UTC"),
+                    ),
+                ),
+            ];
+            let fields: Vec<Field> = columns
+                .iter()
+                .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
+                .collect();
+            let columns = columns.into_iter().map(|(_, column)| column).collect();
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns fit the schema")
+        })
+        .collect()
+}

@@ -1,0 +1,228 @@
+//! From encoded keys to dense group ids, a chunk at a time: the hottest loop of the engine.
+//!
+//! What costs time here is waiting for memory, so the table is laid out and walked for the
+//! processor's out-of-order core: a bucket is one cache line with two entries that hold short keys
+//! whole; a block of rows is hashed first, then looked up in a short loop without branches, so that
+//! many lookups wait for memory at once. Only keys that are new, or not in their first bucket, take
+//! the slow way after it, in the order of rows; so ids are in the order of first appearance.
+
+use super::key_column::NULL_HASH;
+use super::probe::{self, Probe, SHORT};
+use super::{KeyColumn, KeyStore, StateError};
+
+/// Rows that are hashed and then looked up together: their probes stay in the first-level cache.
+const BLOCK: usize = 256;
+
+/// Buckets of a new table: windows may be many and small.
+const BUCKETS_MIN: usize = 8;
+
+/// Length that marks a free entry; no key has it, as columns end at 2 GiB.
+const FREE: u32 = u32::MAX;
+
+/// Two entries in one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Bucket {
+    low: [u64; 2],
+    high: [u64; 2],
+    hash: [u64; 2],
+    length: [u32; 2],
+    group: [u32; 2],
+}
+
+impl Bucket {
+    const EMPTY: Self = Self { low: [0; 2], high: [0; 2], hash: [0; 2], length: [FREE; 2], group: [0; 2] };
+
+    #[inline(always)]
+    fn holds(&self, slot: usize, probe: &Probe) -> bool {
+        let differs = (self.low[slot] ^ probe.low)
+            | (self.high[slot] ^ probe.high)
+            | u64::from(self.length[slot] ^ probe.length);
+        differs == 0
+    }
+}
+
+/// A hash table from encoded keys to group ids that count up from zero.
+#[derive(Debug)]
+pub struct GroupTable {
+    buckets: Vec<Bucket>,
+    keys: KeyStore,
+    probes: Vec<Probe>,
+}
+
+impl Default for GroupTable {
+    fn default() -> Self {
+        Self { buckets: vec![Bucket::EMPTY; BUCKETS_MIN], keys: KeyStore::default(), probes: Vec::new() }
+    }
+}
+
+impl GroupTable {
+    /// Number of groups.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are no groups.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The keys by group id.
+    #[must_use]
+    pub fn keys(&self) -> &KeyStore {
+        &self.keys
+    }
+
+    /// Sets `out` to the group of each row; keys that are new become groups in the order of rows.
+    ///
+    /// # Errors
+    /// When there would be more groups than ids.
+    pub fn groups(&mut self, keys: &KeyColumn, out: &mut Vec<u32>) -> Result<(), StateError> {
+        if self.len() + keys.len() >= FREE as usize {
+            return Err(StateError::TooLarge(format!(
+                "a table of state has {} groups, the most that it can hold: let windows close sooner or use more workers",
+                self.len()
+            )));
+        }
+        out.clear();
+        out.resize(keys.len(), 0);
+        let mut probes = std::mem::take(&mut self.probes);
+        for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+            let first = block * BLOCK;
+            probe::fill(keys, first, out.len(), &mut probes);
+            self.reserve(out.len());
+            self.block(keys, first, &probes, out);
+        }
+        self.probes = probes;
+        Ok(())
+    }
+
+    /// Forgets all groups and keeps the memory, unless hardly any of it was in use.
+    pub fn clear(&mut self) {
+        let needed = buckets_for(self.len());
+        if needed * 8 < self.buckets.len() {
+            *self = Self::default();
+            return;
+        }
+        self.buckets.fill(Bucket::EMPTY);
+        self.keys.clear();
+    }
+
+    /// Bytes of memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<Bucket>()
+            + self.keys.bytes()
+            + self.probes.capacity() * size_of::<Probe>()
+    }
+
+    fn block(&mut self, keys: &KeyColumn, first: usize, probes: &[Probe], out: &mut [u32]) {
+        let mut missed = [0u16; BLOCK];
+        let mut misses = 0;
+        let mask = self.buckets.len() - 1;
+        let buckets = self.buckets.as_slice();
+        for (row, (probe, out)) in probes.iter().zip(out.iter_mut()).enumerate() {
+            let bucket = &buckets[probe.hash as usize & mask];
+            let (left, right) = (bucket.holds(0, probe), bucket.holds(1, probe));
+            *out = if left { bucket.group[0] } else { bucket.group[1] };
+            missed[misses] = row as u16;
+            // A long key's entry holds its hash and its beginning only: it is compared below.
+            misses += usize::from(!(left | right) | (probe.length > SHORT));
+        }
+        for &row in &missed[..misses] {
+            let row = usize::from(row);
+            out[row] = self.find_or_insert(&probes[row], keys, first + row);
+        }
+    }
+
+    fn find_or_insert(&mut self, probe: &Probe, keys: &KeyColumn, row: usize) -> u32 {
+        let mask = self.buckets.len() - 1;
+        let mut at = probe.hash as usize & mask;
+        loop {
+            let bucket = &self.buckets[at];
+            for slot in 0..2 {
+                if bucket.length[slot] == FREE {
+                    return self.insert(probe, at, slot, keys, row);
+                }
+                if bucket.holds(slot, probe) {
+                    let group = bucket.group[slot];
+                    if probe.length <= SHORT
+                        || probe.is_null()
+                        || probe::long_key(keys, row) == self.keys.raw(group)
+                    {
+                        return group;
+                    }
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn insert(&mut self, probe: &Probe, at: usize, slot: usize, keys: &KeyColumn, row: usize) -> u32 {
+        let group = self.keys.len() as u32;
+        if probe.is_null() {
+            self.keys.push(None);
+        } else if probe.length <= SHORT {
+            let mut key = [0; SHORT as usize];
+            key[..8].copy_from_slice(&probe.low.to_le_bytes());
+            key[8..].copy_from_slice(&probe.high.to_le_bytes());
+            self.keys.push(Some(&key[..probe.length as usize]));
+        } else {
+            self.keys.push(Some(probe::long_key(keys, row)));
+        }
+        place(&mut self.buckets[at], slot, probe.low, probe.high, probe.hash, probe.length, group);
+        group
+    }
+
+    /// Makes room for `more` groups, so that no more than half of the entries are taken.
+    fn reserve(&mut self, more: usize) {
+        let needed = buckets_for(self.len() + more);
+        if needed <= self.buckets.len() {
+            return;
+        }
+        let old = std::mem::replace(&mut self.buckets, vec![Bucket::EMPTY; needed]);
+        let mask = needed - 1;
+        for bucket in &old {
+            for slot in 0..2 {
+                if bucket.length[slot] == FREE {
+                    continue;
+                }
+                let mut at = bucket.hash[slot] as usize & mask;
+                let (at, free) = loop {
+                    match self.buckets[at].length.iter().position(|&length| length == FREE) {
+                        Some(free) => break (at, free),
+                        None => at = (at + 1) & mask,
+                    }
+                };
+                place(
+                    &mut self.buckets[at],
+                    free,
+                    bucket.low[slot],
+                    bucket.high[slot],
+                    bucket.hash[slot],
+                    bucket.length[slot],
+                    bucket.group[slot],
+                );
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn place(bucket: &mut Bucket, slot: usize, low: u64, high: u64, hash: u64, length: u32, group: u32) {
+    bucket.low[slot] = low;
+    bucket.high[slot] = high;
+    bucket.hash[slot] = hash;
+    bucket.length[slot] = length;
+    bucket.group[slot] = group;
+}
+
+/// Buckets so that at most half of the entries are taken.
+fn buckets_for(groups: usize) -> usize {
+    groups.next_power_of_two().max(BUCKETS_MIN)
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+const _: () = assert!(NULL_HASH != 0);

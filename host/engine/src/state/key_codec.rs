@@ -1,0 +1,244 @@
+//! Key columns to bytes and back. Equal keys have equal bytes, and bytes are in the order of keys
+//! (nulls first), so that sorted output needs no typed comparison.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
+use arrow_array::{
+    Array, ArrayRef, ArrowNativeTypeOp, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
+};
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::{DataType, TimeUnit};
+
+use super::{KeyColumn, StateError};
+use crate::batch::type_name;
+
+/// Turns key columns into encoded keys and back.
+///
+/// `-0.0` equals `0.0`, and all NaNs are one key.
+#[derive(Debug)]
+pub struct KeyCodec {
+    types: Vec<DataType>,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// No key columns: all rows have the same, empty key.
+    Unit,
+    /// One column of text or bytes: as it is.
+    Bytes,
+    /// One column of fixed width: highest byte first, changed so that the order is kept.
+    Word,
+    /// Anything else.
+    Rows(RowConverter),
+}
+
+impl KeyCodec {
+    /// A codec for keys of these column types.
+    ///
+    /// # Errors
+    /// When a type cannot be a key.
+    pub fn new(types: Vec<DataType>) -> Result<Self, StateError> {
+        if let Some(other) = types.iter().find(|data_type| !can_be_key(data_type)) {
+            return Err(StateError::Unsupported(format!(
+                "a column of type {} cannot be a key; boolean, int32, int64, float32, float64, utf8, binary, date \
+                 and timestamp can",
+                type_name(other)
+            )));
+        }
+        let form = match types.as_slice() {
+            [] => Form::Unit,
+            [DataType::Utf8 | DataType::Binary] => Form::Bytes,
+            [_] => Form::Word,
+            _ => Form::Rows(RowConverter::new(types.iter().cloned().map(SortField::new).collect())?),
+        };
+        Ok(Self { types, form })
+    }
+
+    /// The key of each of the `rows` rows.
+    ///
+    /// # Errors
+    /// When the columns are not of the codec's types.
+    pub fn encode(&self, columns: &[ArrayRef], rows: usize) -> Result<KeyColumn, StateError> {
+        self.check(columns)?;
+        match &self.form {
+            Form::Unit => Ok(KeyColumn::Words { words: vec![0; rows], width: 0, nulls: None }),
+            Form::Bytes => Ok(KeyColumn::Bytes(match columns[0].data_type() {
+                DataType::Utf8 => BinaryArray::from(columns[0].as_string::<i32>().clone()),
+                _ => columns[0].as_binary::<i32>().clone(),
+            })),
+            Form::Word => Ok(words(&columns[0])),
+            Form::Rows(converter) => {
+                let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
+                Ok(KeyColumn::Bytes(converter.convert_columns(&columns)?.try_into_binary()?))
+            }
+        }
+    }
+
+    /// The key columns of encoded keys.
+    ///
+    /// # Errors
+    /// When the bytes are not of this codec's making.
+    pub fn decode(&self, keys: &BinaryArray) -> Result<Vec<ArrayRef>, StateError> {
+        Ok(match &self.form {
+            Form::Unit => Vec::new(),
+            Form::Bytes => vec![match self.types[0] {
+                DataType::Utf8 => Arc::new(StringArray::try_from_binary(keys.clone())?) as ArrayRef,
+                _ => Arc::new(keys.clone()),
+            }],
+            Form::Word => vec![unwords(keys, &self.types[0])],
+            Form::Rows(converter) => {
+                let parser = converter.parser();
+                let rows = (0..keys.len()).map(|row| parser.parse(keys.value(row)));
+                converter.convert_rows(rows)?
+            }
+        })
+    }
+
+    fn check(&self, columns: &[ArrayRef]) -> Result<(), StateError> {
+        if columns.iter().map(|column| column.data_type()).eq(&self.types) {
+            return Ok(());
+        }
+        let names =
+            |types: &mut dyn Iterator<Item = &DataType>| types.map(type_name).collect::<Vec<_>>().join(", ");
+        Err(StateError::Mismatch(format!(
+            "the key columns should be ({}) but are ({})",
+            names(&mut self.types.iter()),
+            names(&mut columns.iter().map(|column| column.data_type()))
+        )))
+    }
+}
+
+fn can_be_key(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Boolean
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Float32
+            | DataType::Float64
+            | DataType::Utf8
+            | DataType::Binary
+            | DataType::Date32
+            | DataType::Timestamp(TimeUnit::Microsecond, _)
+    )
+}
+
+/// The column with one NaN and without the negative zero.
+fn canonical(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float32 => {
+            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(canonical_f32))
+        }
+        DataType::Float64 => {
+            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(canonical_f64))
+        }
+        _ => Arc::clone(column),
+    }
+}
+
+fn canonical_f32(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN.abs() } else { value + 0.0 }
+}
+
+fn canonical_f64(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN.abs() } else { value + 0.0 }
+}
+
+fn words(column: &ArrayRef) -> KeyColumn {
+    match column.data_type() {
+        DataType::Boolean => {
+            let values = column.as_boolean();
+            let words = values.values().iter().map(u64::from).collect();
+            KeyColumn::Words { words, width: 1, nulls: values.nulls().cloned() }
+        }
+        DataType::Int32 => words_of::<Int32Type>(column, 4, word_i32),
+        DataType::Date32 => words_of::<Date32Type>(column, 4, word_i32),
+        DataType::Int64 => words_of::<Int64Type>(column, 8, word_i64),
+        DataType::Timestamp(..) => words_of::<TimestampMicrosecondType>(column, 8, word_i64),
+        DataType::Float32 => words_of::<Float32Type>(column, 4, word_f32),
+        _ => words_of::<Float64Type>(column, 8, word_f64),
+    }
+}
+
+fn words_of<T: ArrowPrimitiveType>(
+    column: &ArrayRef,
+    width: u8,
+    word: impl Fn(T::Native) -> u64,
+) -> KeyColumn {
+    let values = column.as_primitive::<T>();
+    let words = values.values().iter().map(|&value| word(value)).collect();
+    KeyColumn::Words { words, width, nulls: values.nulls().cloned() }
+}
+
+fn word_i32(value: i32) -> u64 {
+    u64::from((value.cast_unsigned() ^ (1 << 31)).swap_bytes())
+}
+
+fn word_i64(value: i64) -> u64 {
+    (value.cast_unsigned() ^ (1 << 63)).swap_bytes()
+}
+
+fn word_f32(value: f32) -> u64 {
+    let bits = canonical_f32(value).to_bits();
+    let flip = (bits.cast_signed() >> 31).cast_unsigned() | (1 << 31);
+    u64::from((bits ^ flip).swap_bytes())
+}
+
+fn word_f64(value: f64) -> u64 {
+    let bits = canonical_f64(value).to_bits();
+    let flip = (bits.cast_signed() >> 63).cast_unsigned() | (1 << 63);
+    (bits ^ flip).swap_bytes()
+}
+
+fn unwords(keys: &BinaryArray, data_type: &DataType) -> ArrayRef {
+    match data_type {
+        DataType::Boolean => {
+            let values: BooleanArray = keys.iter().map(|key| key.map(|key| key != [0])).collect();
+            Arc::new(values)
+        }
+        DataType::Int32 => unwords_of::<Int32Type>(keys, data_type, |key| unword_32(key) as i32),
+        DataType::Date32 => unwords_of::<Date32Type>(keys, data_type, |key| unword_32(key) as i32),
+        DataType::Int64 => unwords_of::<Int64Type>(keys, data_type, |key| unword_64(key) as i64),
+        DataType::Timestamp(..) => {
+            unwords_of::<TimestampMicrosecondType>(keys, data_type, |key| unword_64(key) as i64)
+        }
+        DataType::Float32 => unwords_of::<Float32Type>(keys, data_type, |key| {
+            let bits = unword_32(key).cast_signed();
+            // What was negative had all its bits turned over, so its highest bit is set again now.
+            f32::from_bits((bits ^ if bits < 0 { i32::MAX } else { 0 }).cast_unsigned())
+        }),
+        _ => unwords_of::<Float64Type>(keys, data_type, |key| {
+            let bits = unword_64(key).cast_signed();
+            f64::from_bits((bits ^ if bits < 0 { i64::MAX } else { 0 }).cast_unsigned())
+        }),
+    }
+}
+
+fn unwords_of<T: ArrowPrimitiveType>(
+    keys: &BinaryArray,
+    data_type: &DataType,
+    unword: impl Fn(&[u8]) -> T::Native,
+) -> ArrayRef
+where
+    T::Native: ArrowNativeTypeOp,
+{
+    let values: PrimitiveArray<T> = keys.iter().map(|key| key.map(&unword)).collect();
+    Arc::new(values.with_data_type(data_type.clone()))
+}
+
+fn unword_32(key: &[u8]) -> u32 {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(key);
+    u32::from_be_bytes(bytes) ^ (1 << 31)
+}
+
+fn unword_64(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(key);
+    u64::from_be_bytes(bytes) ^ (1 << 63)
+}

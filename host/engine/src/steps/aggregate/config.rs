@@ -1,0 +1,271 @@
+//! What an aggregation is to do, and the schemas that follow from it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+
+use crate::batch::{timestamp_us, type_name};
+use crate::state::accumulators::{self, Accumulator};
+use crate::state::{KeyCodec, StateError};
+use crate::windows::Tumbling;
+
+/// What an aggregation is to do.
+#[derive(Clone, Debug)]
+pub struct AggregateConfig {
+    /// The schema of the input.
+    pub input: SchemaRef,
+    /// The columns to group by; none for one group of all rows.
+    pub keys: Vec<KeyConfig>,
+    /// The windows, if any.
+    pub window: Option<WindowConfig>,
+    /// What to compute for each group.
+    pub functions: Vec<FunctionConfig>,
+    /// When results go on.
+    pub emit: Emit,
+    /// This worker, from zero.
+    pub worker: u32,
+    /// Number of workers, from 1 to [`crate::state::KEY_GROUPS`].
+    pub workers: u32,
+}
+
+/// A column to group by.
+#[derive(Clone, Debug)]
+pub struct KeyConfig {
+    /// Its name in the output.
+    pub name: String,
+    /// Which column of the input it is.
+    pub column: usize,
+}
+
+/// How time is cut.
+#[derive(Clone, Debug)]
+pub struct WindowConfig {
+    /// The windows.
+    pub tumbling: Tumbling,
+    /// Which column of the input is the event time.
+    pub time_column: usize,
+}
+
+/// A function over the rows of a group.
+#[derive(Clone, Debug)]
+pub struct FunctionConfig {
+    /// The name of the result in the output.
+    pub name: String,
+    /// The function: one of [`accumulators::names`] but for the word `distinct`.
+    pub function: String,
+    /// Which column of the input it is applied to; none stands for `*`.
+    pub argument: Option<usize>,
+    /// Whether equal values are taken once.
+    pub distinct: bool,
+}
+
+/// When results go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emit {
+    /// With each batch, for the groups that it touched.
+    Update,
+    /// Once, when the watermark has passed the window.
+    Final,
+}
+
+/// Why there can be no such aggregation; the message says what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AggregateError(String);
+
+impl fmt::Display for AggregateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for AggregateError {}
+
+impl From<StateError> for AggregateError {
+    fn from(error: StateError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A configuration that has been checked, with what follows from it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) config: AggregateConfig,
+    /// What `emit` gives: the window's start and end, keys, functions.
+    pub(super) output: SchemaRef,
+    /// What `exchange` gives: the window's start, the encoded key, the states of functions.
+    pub(super) partial: SchemaRef,
+    /// The table `groups` of a snapshot: the window's start, keys, the states of functions.
+    pub(super) groups: SchemaRef,
+    /// The tables of distinct values of a snapshot, by the function's place.
+    pub(super) distinct: Vec<Option<SchemaRef>>,
+    key_types: Vec<DataType>,
+    arguments: Vec<Option<DataType>>,
+}
+
+/// The key of the schema metadata that says what state is about.
+const DESCRIPTION: &str = "millstream.aggregate";
+
+impl Plan {
+    pub(super) fn new(config: AggregateConfig) -> Result<Self, AggregateError> {
+        check(&config)?;
+        let key_types: Vec<DataType> =
+            config.keys.iter().map(|key| config.input.field(key.column).data_type().clone()).collect();
+        let argument = |function: &FunctionConfig| {
+            function.argument.map(|column| config.input.field(column).data_type().clone())
+        };
+        let arguments: Vec<_> = config.functions.iter().map(argument).collect();
+        let nothing = Arc::new(Schema::empty());
+        let mut plan = Self {
+            output: Arc::clone(&nothing),
+            partial: Arc::clone(&nothing),
+            groups: nothing,
+            distinct: Vec::new(),
+            key_types,
+            arguments,
+            config,
+        };
+        plan.codec()?;
+        plan.set_schemas()?;
+        Ok(plan)
+    }
+
+    /// A codec for the keys.
+    pub(super) fn codec(&self) -> Result<KeyCodec, StateError> {
+        KeyCodec::new(self.key_types.clone())
+    }
+
+    /// New accumulators, one a function.
+    pub(super) fn accumulators(&self) -> Result<Vec<Box<dyn Accumulator>>, StateError> {
+        let functions = self.config.functions.iter().zip(&self.arguments);
+        functions
+            .map(|(function, argument)| accumulators::build(&full_name(function), argument.as_ref()))
+            .collect()
+    }
+
+    fn set_schemas(&mut self) -> Result<(), AggregateError> {
+        let mut output: Vec<FieldRef> = Vec::new();
+        if self.config.window.is_some() {
+            output.push(Arc::new(Field::new("window_start", timestamp_us(), false)));
+            output.push(Arc::new(Field::new("window_end", timestamp_us(), false)));
+        }
+        let mut keys: Vec<FieldRef> = vec![Arc::new(Field::new("window_start", timestamp_us(), true))];
+        for (key, data_type) in self.config.keys.iter().zip(&self.key_types) {
+            keys.push(Arc::new(Field::new(&key.name, data_type.clone(), true)));
+        }
+        output.extend_from_slice(&keys[1..]);
+        let mut groups = keys.clone();
+        let mut partial = vec![Arc::clone(&keys[0]), Arc::new(Field::new("key", DataType::Binary, true))];
+        let metadata = HashMap::from([(DESCRIPTION.to_owned(), self.description())]);
+        for (function, mut accumulator) in self.config.functions.iter().zip(self.accumulators()?) {
+            output.push(Arc::new(Field::new(&function.name, accumulator.data_type(), true)));
+            let states = accumulator.state_fields().into_iter().map(|field| {
+                let name = format!("{}.{}", function.name, field.name());
+                Arc::new(field.with_name(name))
+            });
+            let states: Vec<FieldRef> = states.collect();
+            partial.extend_from_slice(&states);
+            self.distinct.push(accumulator.pairs().map(|pairs| {
+                let mut fields = keys.clone();
+                fields.push(Arc::new(Field::new("value", pairs.data_type().clone(), true)));
+                Arc::new(Schema::new_with_metadata(fields, metadata.clone()))
+            }));
+            if accumulator.pairs().is_none() {
+                groups.extend(states);
+            }
+        }
+        self.output = Arc::new(Schema::new(output));
+        self.partial = Arc::new(Schema::new(partial));
+        self.groups = Arc::new(Schema::new_with_metadata(groups, metadata));
+        Ok(())
+    }
+
+    /// What the state is about: state of another description cannot be taken over.
+    fn description(&self) -> String {
+        let window = match &self.config.window {
+            None => "no window".to_owned(),
+            Some(window) => {
+                format!("tumbling {} us from {} us", window.tumbling.size_us(), window.tumbling.offset_us())
+            }
+        };
+        let functions = self.config.functions.iter().zip(&self.arguments).map(|(function, argument)| {
+            let argument = argument.as_ref().map_or("*".to_owned(), type_name);
+            format!("{} = {}({argument})", function.name, full_name(function))
+        });
+        format!("version 1; {window}; {}", functions.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The name of a function among the accumulators.
+fn full_name(function: &FunctionConfig) -> String {
+    if function.distinct { format!("{} distinct", function.function) } else { function.function.clone() }
+}
+
+fn check(config: &AggregateConfig) -> Result<(), AggregateError> {
+    if config.workers == 0 || config.workers > crate::state::KEY_GROUPS || config.worker >= config.workers {
+        return Err(AggregateError(format!(
+            "worker {} of {} cannot be: there are 1 to {} workers, counted from 0",
+            config.worker,
+            config.workers,
+            crate::state::KEY_GROUPS
+        )));
+    }
+    let fields = config.input.fields().len();
+    let columns = config.keys.iter().map(|key| (&key.name, key.column));
+    let arguments = config.functions.iter().filter_map(|function| Some((&function.name, function.argument?)));
+    if let Some((name, column)) = columns.chain(arguments).find(|&(_, column)| column >= fields) {
+        return Err(AggregateError(format!(
+            "`{name}` is to use column {column}, but the input has {fields}"
+        )));
+    }
+    check_names(config)?;
+    let distinct = |function: &&FunctionConfig| function.distinct && function.function != "count";
+    if let Some(function) = config.functions.iter().find(distinct) {
+        return Err(AggregateError(format!(
+            "`{}`: only count can be distinct, {}(distinct) cannot",
+            function.name, function.function
+        )));
+    }
+    check_window(config)
+}
+
+fn check_names(config: &AggregateConfig) -> Result<(), AggregateError> {
+    let window: &[&str] = if config.window.is_some() { &["window_start", "window_end"] } else { &[] };
+    let keys = config.keys.iter().map(|key| key.name.as_str());
+    let functions = config.functions.iter().map(|function| function.name.as_str());
+    let mut names: Vec<&str> = window.iter().copied().chain(keys).chain(functions).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => {
+            Err(AggregateError(format!("two columns of the output are called `{}`: rename one", pair[0])))
+        }
+        None if names.is_empty() => Err(AggregateError("an aggregation needs a key or a function".into())),
+        None => Ok(()),
+    }
+}
+
+fn check_window(config: &AggregateConfig) -> Result<(), AggregateError> {
+    let Some(window) = &config.window else {
+        return match config.emit {
+            Emit::Update => Ok(()),
+            Emit::Final => Err(AggregateError(
+                "emit: final needs a window, as without one no result is ever final: add `window`, or use emit: update"
+                    .into(),
+            )),
+        };
+    };
+    match config.input.fields().get(window.time_column).map(|field| (field, field.data_type())) {
+        Some((_, DataType::Timestamp(TimeUnit::Microsecond, _))) => Ok(()),
+        Some((field, other)) => Err(AggregateError(format!(
+            "a window needs an event time of type timestamp, but `{}` is {}",
+            field.name(),
+            type_name(other)
+        ))),
+        None => Err(AggregateError(format!(
+            "the event time is to be column {}, but the input has {}",
+            window.time_column,
+            config.input.fields().len()
+        ))),
+    }
+}

@@ -1,0 +1,229 @@
+//! The groups of one window (or of all rows, without windows) and their values.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
+use arrow_cast::display::array_value_to_string;
+
+use super::config::Plan;
+use super::placement::time;
+use crate::state::accumulators::Accumulator;
+use crate::state::{GroupTable, KeyCodec, KeyColumn, StateError};
+use crate::steps::StepError;
+use crate::windows::Window;
+
+/// Groups and their values, and which of them changed.
+pub(super) struct Table {
+    groups: GroupTable,
+    accumulators: Vec<Box<dyn Accumulator>>,
+    /// The last batch that touched each group, as a number that `settle` counts up.
+    stamps: Vec<u32>,
+    stamp: u32,
+    touched: Vec<u32>,
+    /// Groups touched since the last snapshot.
+    changed: Vec<u32>,
+    is_changed: Vec<bool>,
+}
+
+impl Table {
+    pub(super) fn new(plan: &Plan) -> Result<Self, StateError> {
+        Ok(Self {
+            groups: GroupTable::default(),
+            accumulators: plan.accumulators()?,
+            stamps: Vec::new(),
+            stamp: 1,
+            touched: Vec::new(),
+            changed: Vec::new(),
+            is_changed: Vec::new(),
+        })
+    }
+
+    /// Number of groups.
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(super) fn groups(&self) -> &GroupTable {
+        &self.groups
+    }
+
+    pub(super) fn accumulators(&self) -> &[Box<dyn Accumulator>] {
+        &self.accumulators
+    }
+
+    pub(super) fn accumulators_mut(&mut self) -> &mut [Box<dyn Accumulator>] {
+        &mut self.accumulators
+    }
+
+    /// Groups that the current batch touched, in the order of first touch.
+    pub(super) fn touched(&self) -> &[u32] {
+        &self.touched
+    }
+
+    /// Groups that changed since the last snapshot.
+    pub(super) fn changed(&self) -> &[u32] {
+        &self.changed
+    }
+
+    /// Sets `ids` to the groups of keys, and makes room for those that are new.
+    pub(super) fn find(&mut self, keys: &KeyColumn, ids: &mut Vec<u32>) -> Result<(), StateError> {
+        let before = self.groups.len();
+        self.groups.groups(keys, ids)?;
+        let after = self.groups.len();
+        if after > before {
+            self.accumulators.iter_mut().for_each(|accumulator| accumulator.resize(after));
+            self.stamps.resize(after, 0);
+            self.is_changed.resize(after, false);
+        }
+        Ok(())
+    }
+
+    /// Takes the arguments of rows, one column or none a function.
+    pub(super) fn update(&mut self, ids: &[u32], arguments: &[Option<ArrayRef>]) -> Result<(), StateError> {
+        for (accumulator, argument) in self.accumulators.iter_mut().zip(arguments) {
+            accumulator.update(ids, argument.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the states of functions, one after the other.
+    pub(super) fn merge(&mut self, ids: &[u32], mut states: &[ArrayRef]) -> Result<(), StateError> {
+        for accumulator in &mut self.accumulators {
+            let (own, rest) = states.split_at_checked(accumulator.state_fields().len()).ok_or_else(|| {
+                StateError::Mismatch("gathered rows have fewer columns than the functions have states".into())
+            })?;
+            accumulator.merge(ids, own)?;
+            states = rest;
+        }
+        Ok(())
+    }
+
+    /// Notes that the current batch touched these groups.
+    pub(super) fn touch(&mut self, ids: &[u32]) {
+        let mut count = self.touched.len();
+        self.touched.resize(count + ids.len(), 0);
+        let (touched, stamps, stamp) = (self.touched.as_mut_slice(), self.stamps.as_mut_slice(), self.stamp);
+        for &id in ids {
+            // Written always and counted if new: a branch would be guessed wrong too often.
+            touched[count] = id;
+            let last = &mut stamps[id as usize];
+            count += usize::from(*last != stamp);
+            *last = stamp;
+        }
+        self.touched.truncate(count);
+    }
+
+    /// Ends the batch: what it touched has changed for the next snapshot.
+    pub(super) fn settle(&mut self) {
+        for &id in &self.touched {
+            if !std::mem::replace(&mut self.is_changed[id as usize], true) {
+                self.changed.push(id);
+            }
+        }
+        self.touched.clear();
+        self.stamp = self.stamp.wrapping_add(1);
+        if self.stamp == 0 {
+            self.stamps.fill(0);
+            self.stamp = 1;
+        }
+    }
+
+    /// Notes that a snapshot holds everything.
+    pub(super) fn mark_copied(&mut self) {
+        for &id in &self.changed {
+            self.is_changed[id as usize] = false;
+        }
+        self.changed.clear();
+        self.accumulators
+            .iter_mut()
+            .filter_map(|accumulator| accumulator.pairs())
+            .for_each(|pairs| pairs.mark_copied());
+    }
+
+    /// All groups by encoded key, so that the order says nothing of what came first.
+    pub(super) fn sorted(&self) -> Vec<u32> {
+        let mut ids: Vec<u32> = (0..self.len() as u32).collect();
+        let keys = self.groups.keys();
+        ids.sort_unstable_by(|&left, &right| keys.get(left).cmp(&keys.get(right)));
+        ids
+    }
+
+    /// The results of groups as rows of the output.
+    pub(super) fn results(
+        &self,
+        plan: &Plan,
+        codec: &KeyCodec,
+        window: Option<Window>,
+        ids: &[u32],
+    ) -> Result<RecordBatch, StepError> {
+        let mut columns = Vec::with_capacity(plan.output.fields().len());
+        if let Some(window) = window {
+            columns.push(times(window.start_us, ids.len()));
+            columns.push(times(window.end_us, ids.len()));
+        }
+        columns.extend(self.keys(codec, ids).map_err(failed)?);
+        for (accumulator, function) in self.accumulators.iter().zip(&plan.config.functions) {
+            let column = accumulator.finish(ids);
+            columns.push(column.map_err(|error| self.no_result(plan, codec, window, &function.name, error))?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
+        RecordBatch::try_new_with_options(Arc::clone(&plan.output), columns, &options).map_err(failed)
+    }
+
+    /// The key columns of groups.
+    pub(super) fn keys(&self, codec: &KeyCodec, ids: &[u32]) -> Result<Vec<ArrayRef>, StateError> {
+        codec.decode(&self.groups.keys().gather(ids)?)
+    }
+
+    /// Forgets all groups and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.groups.clear();
+        self.accumulators.iter_mut().for_each(|accumulator| accumulator.clear());
+        self.stamps.clear();
+        self.touched.clear();
+        self.changed.clear();
+        self.is_changed.clear();
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        let lists = self.stamps.capacity() + self.touched.capacity() + self.changed.capacity();
+        self.groups.bytes()
+            + self.accumulators.iter().map(|accumulator| accumulator.bytes()).sum::<usize>()
+            + lists * size_of::<u32>()
+            + self.is_changed.capacity()
+    }
+
+    fn no_result(
+        &self,
+        plan: &Plan,
+        codec: &KeyCodec,
+        window: Option<Window>,
+        function: &str,
+        error: StateError,
+    ) -> StepError {
+        let StateError::Overflow { group, reason } = error else { return failed(error) };
+        let keys = self.keys(codec, &[group]).unwrap_or_default();
+        let named = plan.config.keys.iter().zip(&keys).map(|(name, key)| {
+            let key = if key.is_null(0) {
+                "null".into()
+            } else {
+                array_value_to_string(key, 0).unwrap_or_default()
+            };
+            format!("{} = {key}", name.name)
+        });
+        let named = named.collect::<Vec<_>>().join(", ");
+        let window = window.map(|window| format!(" in the window from {}", time(window.start_us)));
+        StepError::Failed(format!("`{function}` of ({named}){}: {reason}", window.unwrap_or_default()))
+    }
+}
+
+/// A column that has one time in all rows.
+pub(super) fn times(time_us: i64, rows: usize) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_value(time_us, rows).with_timezone("UTC"))
+}
+
+/// The batch cannot go on.
+pub(super) fn failed(error: impl ToString) -> StepError {
+    StepError::Failed(error.to_string())
+}

@@ -1,0 +1,6 @@
+//! The aggregation against a plain model, and its edge cases by name.
+
+mod behaviour;
+mod harness;
+mod model;
+mod restoring;
