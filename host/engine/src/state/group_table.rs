@@ -6,7 +6,6 @@
 //! many lookups wait for memory at once. Only keys that are new, or not in their first bucket, take
 //! the slow way after it, in the order of rows; so ids are in the order of first appearance.
 
-use super::key_column::NULL_HASH;
 use super::probe::{self, Probe, SHORT};
 use super::{KeyColumn, KeyStore, StateError};
 
@@ -225,4 +224,73 @@ fn buckets_for(groups: usize) -> usize {
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
-const _: () = assert!(NULL_HASH != 0);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use arrow_array::BinaryArray;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn groups(table: &mut GroupTable, keys: &[Option<Vec<u8>>]) -> Vec<u32> {
+        let keys = KeyColumn::Bytes(keys.iter().map(Option::as_deref).collect::<BinaryArray>());
+        let mut out = Vec::new();
+        table.groups(&keys, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn long_keys_that_begin_alike_are_different_keys() {
+        let mut table = GroupTable::default();
+        let key = |end: &str| Some(format!("the same sixteen bytes, {end}").into_bytes());
+        assert_eq!(groups(&mut table, &[key("a"), key("b"), key("a"), None, None]), [0, 1, 0, 2, 2]);
+        assert_eq!(table.keys().get(1), key("b").as_deref());
+        assert_eq!(table.keys().get(2), None);
+    }
+
+    #[test]
+    fn a_key_that_ends_in_zeros_is_not_the_shorter_one() {
+        let keys =
+            [Some(vec![]), Some(vec![0]), Some(vec![0, 0]), None, Some(vec![0; 16]), Some(vec![0; 17])];
+        assert_eq!(groups(&mut GroupTable::default(), &keys), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_cleared_table_counts_from_zero_and_gives_back_memory_that_is_hardly_used() {
+        let mut table = GroupTable::default();
+        let keys: Vec<_> = (0..20_000u32).map(|key| Some(key.to_be_bytes().to_vec())).collect();
+        groups(&mut table, &keys);
+        let large = table.bytes();
+        table.clear();
+        assert_eq!((table.len(), table.bytes()), (0, large));
+        assert_eq!(groups(&mut table, &keys[7..8]), [0]);
+        table.clear();
+        assert!(table.bytes() < large / 8);
+        assert_eq!(groups(&mut table, &keys[7..9]), [0, 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn groups_are_those_of_a_map_in_the_order_of_first_appearance(
+            chunks in proptest::collection::vec(
+                proptest::collection::vec(proptest::option::of(proptest::collection::vec(0u8..3, 0..20)), 0..600),
+                1..4,
+            )
+        ) {
+            let mut table = GroupTable::default();
+            let mut model = HashMap::new();
+            for chunk in &chunks {
+                let expected: Vec<u32> = chunk.iter().map(|key| {
+                    let next = model.len() as u32;
+                    *model.entry(key.clone()).or_insert(next)
+                }).collect();
+                prop_assert_eq!(groups(&mut table, chunk), expected);
+            }
+            for (key, id) in model {
+                prop_assert_eq!(table.keys().get(id), key.as_deref());
+            }
+        }
+    }
+}

@@ -242,3 +242,64 @@ fn unword_64(key: &[u8]) -> u64 {
     bytes.copy_from_slice(key);
     u64::from_be_bytes(bytes) ^ (1 << 63)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::timestamp_us;
+
+    /// Encodes and decodes a column, and answers with the keys' bytes.
+    fn round_trip(column: &ArrayRef) -> Vec<Option<Vec<u8>>> {
+        let codec = KeyCodec::new(vec![column.data_type().clone()]).unwrap();
+        let mut keys = Vec::new();
+        let encoded = codec.encode(std::slice::from_ref(column), column.len()).unwrap();
+        encoded.for_each(|key| keys.push(key.map(<[u8]>::to_vec)));
+        let bytes: BinaryArray = keys.iter().map(Option::as_deref).collect();
+        assert_eq!(&codec.decode(&bytes).unwrap(), std::slice::from_ref(column));
+        keys
+    }
+
+    #[test]
+    fn keys_of_every_type_come_back_and_are_in_the_order_of_their_values() {
+        let ints: ArrayRef =
+            Arc::new(PrimitiveArray::<Int64Type>::from(vec![None, Some(-300), Some(-1), Some(0), Some(256)]));
+        let floats: ArrayRef = Arc::new(PrimitiveArray::<Float64Type>::from(vec![
+            None,
+            Some(f64::NEG_INFINITY),
+            Some(-0.5),
+            Some(0.0),
+            Some(1e300),
+        ]));
+        let texts: ArrayRef =
+            Arc::new(StringArray::from(vec![None, Some(""), Some("a"), Some("a\0"), Some("ö")]));
+        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![None, Some(false), Some(true)]));
+        let cast = |column: &ArrayRef, data_type| arrow_cast::cast(column, &data_type).unwrap();
+        let ints_32 = cast(&ints, DataType::Int32);
+        let small: ArrayRef =
+            Arc::new(PrimitiveArray::<Float32Type>::from(vec![None, Some(-2.5), Some(0.0), Some(7.0)]));
+        let columns = [
+            cast(&ints_32, DataType::Date32),
+            cast(&ints, timestamp_us()),
+            cast(&texts, DataType::Binary),
+            ints_32,
+            small,
+            ints,
+            floats,
+            texts,
+            flags,
+        ];
+        for column in &columns {
+            let keys = round_trip(column);
+            assert!(keys.is_sorted_by(|left, right| left < right), "{}: {keys:?}", column.data_type());
+        }
+    }
+
+    #[test]
+    fn columns_of_another_type_and_types_that_are_no_keys_are_refused() {
+        let codec = KeyCodec::new(vec![DataType::Int64]).unwrap();
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        let error = codec.encode(&[texts], 1).unwrap_err();
+        assert_eq!(error.to_string(), "the key columns should be (int64) but are (utf8)");
+        assert!(matches!(KeyCodec::new(vec![DataType::Null]), Err(StateError::Unsupported(_))));
+    }
+}

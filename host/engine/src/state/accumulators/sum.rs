@@ -2,6 +2,7 @@
 //! were cut decides whether a sum overflows: only a result outside int64 is an error, and it fails
 //! the step, as a wrong sum would be worse than none.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -36,10 +37,10 @@ fn build(
     argument: Option<&DataType>,
 ) -> Result<Box<dyn Accumulator>, StateError> {
     Ok(match required(name, argument)? {
-        DataType::Int32 => Sum::<Int32Type, i128>::boxed(answer, i128::from),
-        DataType::Int64 => Sum::<Int64Type, i128>::boxed(answer, i128::from),
-        DataType::Float32 => Sum::<Float32Type, f64>::boxed(answer, f64::from),
-        DataType::Float64 => Sum::<Float64Type, f64>::boxed(answer, f64::from),
+        DataType::Int32 => Sum::<Int32Type, i128>::boxed(answer),
+        DataType::Int64 => Sum::<Int64Type, i128>::boxed(answer),
+        DataType::Float32 => Sum::<Float32Type, f64>::boxed(answer),
+        DataType::Float64 => Sum::<Float64Type, f64>::boxed(answer),
         other => {
             return Err(StateError::Unsupported(format!(
                 "{name} takes int32, int64, float32 or float64, not {}: cast the argument",
@@ -50,10 +51,10 @@ fn build(
 }
 
 /// Totals of `A`'s values, kept as `T`.
-struct Sum<A: ArrowPrimitiveType, T> {
+struct Sum<A, T> {
     answer: Answer,
     cells: Vec<Cell<T>>,
-    widen: fn(A::Native) -> T,
+    argument: PhantomData<fn(A)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,9 +71,13 @@ impl<T: Total> Cell<T> {
     }
 }
 
-impl<A: ArrowPrimitiveType, T: Total> Sum<A, T> {
-    fn boxed(answer: Answer, widen: fn(A::Native) -> T) -> Box<dyn Accumulator> {
-        Box::new(Self { answer, cells: Vec::new(), widen })
+impl<A, T> Sum<A, T>
+where
+    A: ArrowPrimitiveType,
+    T: Total + From<A::Native>,
+{
+    fn boxed(answer: Answer) -> Box<dyn Accumulator> {
+        Box::new(Self { answer, cells: Vec::new(), argument: PhantomData })
     }
 
     fn cells<'a>(&'a self, groups: &'a [u32]) -> impl Iterator<Item = Cell<T>> + 'a {
@@ -80,7 +85,11 @@ impl<A: ArrowPrimitiveType, T: Total> Sum<A, T> {
     }
 }
 
-impl<A: ArrowPrimitiveType, T: Total> Accumulator for Sum<A, T> {
+impl<A, T> Accumulator for Sum<A, T>
+where
+    A: ArrowPrimitiveType,
+    T: Total + From<A::Native>,
+{
     fn data_type(&self) -> DataType {
         if self.answer == Answer::Sum { T::SUM } else { DataType::Float64 }
     }
@@ -95,9 +104,9 @@ impl<A: ArrowPrimitiveType, T: Total> Accumulator for Sum<A, T> {
 
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>) -> Result<(), StateError> {
         let column = typed(argument, &A::DATA_TYPE)?;
-        let (cells, widen) = (self.cells.as_mut_slice(), self.widen);
+        let cells = self.cells.as_mut_slice();
         each(groups, column.as_primitive::<A>().values(), nulls_of(column), |group, value| {
-            cells[group].add(widen(value), 1);
+            cells[group].add(T::from(value), 1);
         });
         Ok(())
     }
