@@ -49,7 +49,7 @@ fn all_nans_are_one_key_and_the_zeros_are_another() {
     let odd_nan = f64::from_bits(f64::NAN.to_bits() ^ 1 | 1 << 63);
     let rows = vec![with(f64::NAN), with(odd_nan), with(-0.0), with(0.0), with(-1.5)];
     for keys in [vec![FLOAT], vec![FLOAT, INT]] {
-        let results = run(&config(&keys, None, &[COUNT], Emit::Update), &[rows.clone()]);
+        let results = run(&config(&keys, None, &[COUNT], Emit::Update), std::slice::from_ref(&rows));
         let results: Vec<_> =
             results.iter().map(|row| [row[0].as_str(), row[row.len() - 1].as_str()]).collect();
         assert_eq!(results, [["NaN", "2"], ["0.0", "2"], ["-1.5", "1"]]);
