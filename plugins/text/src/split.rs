@@ -70,12 +70,11 @@ impl Words {
                 continue;
             }
             between_blanks(text.as_bytes(), ends[0] as usize..ends[1] as usize, |word| {
-                let word = &text[word];
-                if self.ascii || word.is_ascii() {
-                    self.builder.push(word);
+                if self.ascii || text.as_bytes()[word.clone()].is_ascii() {
+                    self.builder.push_part(text, word);
                     each(row);
                 } else {
-                    self.push_unicode(word, || each(row));
+                    self.push_unicode(&text[word], || each(row));
                 }
             });
         }

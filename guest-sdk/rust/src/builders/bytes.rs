@@ -1,6 +1,7 @@
 //! Columns of text and of bytes.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::ColumnBuilder;
 use super::validity::ValidityBuilder;
@@ -36,6 +37,17 @@ impl Utf8Builder {
     #[inline]
     pub fn push(&mut self, text: &str) {
         self.bytes.push(text.as_bytes());
+    }
+
+    /// Adds a part of a larger text, such as a word of it: as `push(&text[part])`, but faster, since
+    /// short parts are copied with what follows them.
+    ///
+    /// # Panics
+    /// When the part is not within the text or cuts a character.
+    #[inline]
+    pub fn push_part(&mut self, text: &str, part: Range<usize>) {
+        assert!(text.is_char_boundary(part.start) && text.is_char_boundary(part.end), "no text at {part:?}");
+        self.bytes.push_part(text.as_bytes(), part);
     }
 
     /// Adds a null.
@@ -145,6 +157,27 @@ impl BinaryBuilder {
     pub fn push(&mut self, value: &[u8]) {
         self.append(value);
         self.end_value();
+    }
+
+    /// Adds a part of a larger value: as `push(&value[part])`, but faster, since short parts are
+    /// copied with what follows them.
+    ///
+    /// # Panics
+    /// When the part is not within the value.
+    #[inline]
+    pub fn push_part(&mut self, value: &[u8], part: Range<usize>) {
+        let end = self.used + part.len();
+        let source =
+            value.get(part.start..part.start + SHORT).and_then(|source| source.first_chunk::<SHORT>());
+        let target = self.values.get_mut(self.used..).and_then(|target| target.first_chunk_mut::<SHORT>());
+        match (source, target) {
+            (Some(source), Some(target)) if part.len() <= SHORT => {
+                *target = *source;
+                self.used = end;
+                self.end_value();
+            }
+            _ => self.push(&value[part]),
+        }
     }
 
     /// Adds a null.
