@@ -1,0 +1,2 @@
+;; A component that has nothing to do with the contract.
+(component)
