@@ -14,6 +14,7 @@ macro_rules! plugin {
         operators: [$($kind:ident $operator:literal => $open:expr),+ $(,)?] $(,)?
     ) => {
         /// What this crate offers.
+        #[allow(unreachable_pub, reason = "public when the macro stands in the root, as it does in a plugin")]
         pub fn plugin() -> $crate::Plugin {
             // The first entry wins: what was given, else what Cargo knows.
             let name: &[&'static str] = &[$($name,)? ::core::env!("CARGO_PKG_NAME")];

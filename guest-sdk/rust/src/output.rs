@@ -172,3 +172,6 @@ fn survivors(rows: usize, left_out: &mut [u32]) -> Result<Option<Vec<u32>>> {
 fn narrow(row: usize) -> u32 {
     u32::try_from(row).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     rest.is_empty()
         .then(|| pairs.iter().filter_map(|[high, low]| u8::try_from(high * 16 + low).ok()).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,19 @@ pub(crate) fn trap(_: Clock, batch: Batch, _: &[Field]) -> Result<Output, String
     panic!("broke on purpose in a batch of {} rows", batch.rows)
 }
 
+/// Nothing is kept in linear memory, so that it is the host's stack that ends.
 pub(crate) fn overflow(clock: Clock, batch: Batch, fields: &[Field]) -> Result<Output, String> {
+    #[inline(never)]
+    #[allow(unconditional_recursion, reason = "that is the fault")]
+    fn deeper(depth: u64) -> u64 {
+        deeper(depth + 1).wrapping_mul(31) ^ depth
+    }
+    black_box(deeper(batch.rows.into()));
+    identity(clock, batch, fields)
+}
+
+/// The guest's own stack in linear memory ends first.
+pub(crate) fn overflow_in_memory(clock: Clock, batch: Batch, fields: &[Field]) -> Result<Output, String> {
     #[allow(unconditional_recursion, reason = "that is the fault")]
     fn deeper(depth: u64) -> u64 {
         let frame = black_box([depth; 64]);

@@ -27,6 +27,7 @@ const OPERATORS: &[(&str, &str, Misbehave)] = &[
     ("loop", "Never returns.", faults::endless_loop),
     ("trap", "Panics.", faults::trap),
     ("overflow", "Recurses without end.", faults::overflow),
+    ("overflow-in-memory", "Recurses without end, with large frames.", faults::overflow_in_memory),
     ("allocate", "Allocates without end.", faults::allocate),
     ("exit", "Leaves the process.", faults::exit),
     ("sleep", "Sleeps for an hour inside the host.", faults::sleep),
