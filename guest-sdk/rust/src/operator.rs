@@ -47,8 +47,10 @@ impl Plugin {
 pub struct Operator {
     pub(crate) name: &'static str,
     pub(crate) config_schema: fn() -> serde_json::Value,
-    open: Box<dyn Fn(&str, &Schema) -> Result<Transform>>,
+    open: Open,
 }
+
+type Open = Box<dyn Fn(&str, &Schema) -> Result<Transform>>;
 
 impl Operator {
     /// An operator of the kind `transform`. `open` is called once an instance with the config, read

@@ -74,7 +74,7 @@ fn hash(place: Place, precision: usize) -> impl Iterator<Item = &'static str> {
     let (mut lon, mut lat) = ((-180.0, 180.0), (-90.0, 90.0));
     (0..precision).map(move |digit| {
         let number = (0..DIGIT_BITS).fold(0, |number, bit| {
-            let even = (digit * DIGIT_BITS + bit) % 2 == 0;
+            let even = (digit * DIGIT_BITS + bit).is_multiple_of(2);
             number * 2 + if even { halve(&mut lon, place.lon) } else { halve(&mut lat, place.lat) }
         });
         &all[number..=number]

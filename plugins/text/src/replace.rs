@@ -20,7 +20,7 @@ pub(crate) struct Replace {
 }
 
 enum Search {
-    Literal(Finder<'static>),
+    Literal(Box<Finder<'static>>),
     Pattern(Regex),
 }
 
@@ -60,7 +60,7 @@ fn search(config: &Replace) -> Result<Search> {
             Ok(Search::Pattern(regex))
         }
         (None, Some(literal)) if literal.is_empty() => bail!("config.literal is empty: say what to look for"),
-        (None, Some(literal)) => Ok(Search::Literal(Finder::new(literal).into_owned())),
+        (None, Some(literal)) => Ok(Search::Literal(Box::new(Finder::new(literal).into_owned()))),
         _ => bail!("config needs either `pattern` or `literal`, and not both"),
     }
 }

@@ -142,7 +142,7 @@ impl BinaryBuilder {
     /// When the last offset is not the length of `values`.
     pub fn from_buffers(values: Vec<u8>, offsets: Vec<u8>) -> Result<Self> {
         let last = offsets.last_chunk().map(|last| u32::from_le_bytes(*last) as usize);
-        if last != Some(values.len()) || offsets.len() % 4 != 0 {
+        if last != Some(values.len()) || !offsets.len().is_multiple_of(4) {
             return Err(Error::new(format!(
                 "the offsets end at {last:?} in {} bytes, the values have {} bytes",
                 offsets.len(),

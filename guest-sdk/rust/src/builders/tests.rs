@@ -28,7 +28,7 @@ fn a_bitmap_ends_with_zeros() {
 fn values_in_pieces() {
     use std::fmt::Write;
     let mut builder = Utf8Builder::default();
-    write!(builder, "{}-{}", 1, "zwei").unwrap();
+    write!(builder, "{}-zwei", 1).unwrap();
     builder.end_value();
     builder.end_value();
     let column = builder.finish().unwrap();
