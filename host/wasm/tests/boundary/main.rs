@@ -1,0 +1,9 @@
+//! The runtime against a real guest: batches there and back, every way to break, every batch that
+//! must not be believed, plugins that are none, the cache, and determinism.
+
+mod batches;
+mod cache;
+mod determinism;
+mod faults;
+mod loading;
+mod support;
