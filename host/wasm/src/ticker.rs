@@ -110,3 +110,33 @@ impl Shared {
         stop
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets other threads run until it is so.
+    fn until(so: impl Fn() -> bool) {
+        while !so() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn thread_sleeps_without_calls_and_wakes_for_the_next() {
+        let ticker = Ticker::start(&Engine::default()).unwrap();
+        let asleep = || ticker.shared.asleep.load(Ordering::SeqCst);
+        for _ in 0..2 {
+            until(asleep);
+            let ticking = ticker.tick();
+            until(|| !asleep());
+            drop(ticking);
+        }
+    }
+
+    #[test]
+    fn deadline_is_never_shorter_than_asked_for() {
+        assert_eq!([0, 1, 10, 11, 1_000].map(epochs), [1, 2, 2, 3, 101]);
+        assert_eq!(epochs(u64::MAX), u64::MAX / TICK_MS + 2);
+    }
+}

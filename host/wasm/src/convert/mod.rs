@@ -5,6 +5,9 @@ mod lift;
 mod lower;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use lift::{lift, rejections};
 pub(crate) use lower::Lowered;
 pub(crate) use types::{fields, formats, schema};

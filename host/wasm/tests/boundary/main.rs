@@ -6,4 +6,5 @@ mod cache;
 mod determinism;
 mod faults;
 mod loading;
+mod room;
 mod support;
