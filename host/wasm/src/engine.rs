@@ -173,7 +173,7 @@ fn pool(instances_max: u32) -> PoolingAllocationConfig {
         .max_tables_per_component(PARTS_MAX)
         .max_memories_per_component(PARTS_MAX)
         .max_tables_per_module(16)
-        .table_elements(40_000)
+        .table_elements(100_000)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
         .linear_memory_keep_resident(0)

@@ -145,6 +145,11 @@ pub enum CallError {
         /// Its type.
         data_type: String,
     },
+    /// More rows than the contract can count.
+    TooManyRows {
+        /// How many.
+        rows: usize,
+    },
     /// The plugin cannot be made ready.
     Load(LoadError),
     /// All instances that the runtime may have at once are taken.
@@ -168,6 +173,9 @@ impl fmt::Display for CallError {
                 "column `{column}` is of type {data_type}, which cannot be given to a plugin; cast it in a \
                  select step before"
             ),
+            Self::TooManyRows { rows } => {
+                write!(f, "a batch of {rows} rows is too large for a plugin; lower max_rows")
+            }
             Self::Load(error) => error.fmt(f),
             Self::Exhausted { instances_max } => write!(
                 f,

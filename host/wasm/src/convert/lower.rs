@@ -30,8 +30,8 @@ struct Column<'a> {
 
 impl<'a> Lowered<'a> {
     pub(crate) fn new(batch: &'a RecordBatch) -> Result<Self, CallError> {
-        let rows = u32::try_from(batch.num_rows())
-            .map_err(|_| CallError::Answered(format!("a batch of {} rows is too large", batch.num_rows())))?;
+        let rows = batch.num_rows();
+        let rows = u32::try_from(rows).map_err(|_| CallError::TooManyRows { rows })?;
         let schema = batch.schema_ref();
         let column = |(array, field): (&'a arrow_array::ArrayRef, &arrow_schema::FieldRef)| {
             column(array.as_ref()).ok_or_else(|| CallError::UnsupportedType {

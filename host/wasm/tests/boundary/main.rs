@@ -1,6 +1,8 @@
 //! The runtime against a real guest: batches there and back, every way to break, every batch that
 //! must not be believed, plugins that are none, the cache, and determinism.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 mod batches;
 mod cache;
 mod determinism;
