@@ -1,3 +1,10 @@
-//! Sources, sinks and formats: what a pipeline reads from and writes to.
+//! Sources, sinks and formats: everything that touches the world outside, a file or folder a kind.
+//! Knows the engine's traits and nothing of pipelines.
 
+pub mod formats;
 pub mod sinks;
+pub mod sources;
+
+mod registry;
+
+pub use registry::Registry;

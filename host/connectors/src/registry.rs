@@ -1,0 +1,113 @@
+//! Which kinds of sources and sinks there are.
+
+use millstream_engine::pipeline::{Connectors, SinkPlan, SourcePlan, SpecError, unknown_name};
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
+
+use crate::sources::endpoints::Endpoints;
+use crate::sources::http::{HttpSpec, HttpStreams};
+use crate::sources::{file, generate, http, tcp};
+
+/// The kinds of sources, by their `type`.
+const SOURCES: [&str; 4] = ["file", "tcp", "http", "generate"];
+
+/// All connectors, and what their sources share.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    handle: Handle,
+    streams: HttpStreams,
+    endpoints: Endpoints,
+}
+
+impl Registry {
+    /// A registry whose sources receive on the runtime of `handle`.
+    #[must_use]
+    pub fn new(handle: Handle) -> Self {
+        Self { handle, streams: HttpStreams::default(), endpoints: Endpoints::default() }
+    }
+
+    /// Where the server hands in what it receives.
+    #[must_use]
+    pub fn streams(&self) -> &HttpStreams {
+        &self.streams
+    }
+
+    /// The addresses that sources listen on.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The JSON Schema of all sources' keys, as one of several objects told apart by `type`.
+    #[must_use]
+    pub fn json_schema() -> Value {
+        let mut kinds = Vec::with_capacity(SOURCES.len());
+        for kind in SOURCES {
+            let generator =
+                SchemaSettings::default().with(|settings| settings.inline_subschemas = true).into_generator();
+            let schema = match kind {
+                "file" => generator.into_root_schema_for::<file::FileSpec>(),
+                "tcp" => generator.into_root_schema_for::<tcp::TcpSpec>(),
+                "http" => generator.into_root_schema_for::<HttpSpec>(),
+                _ => generator.into_root_schema_for::<generate::GenerateSpec>(),
+            };
+            kinds.push(with_type(kind, schema.to_value()));
+        }
+        json!({ "oneOf": kinds })
+    }
+}
+
+fn with_type(kind: &str, mut schema: Value) -> Value {
+    if let Some(keys) = schema.as_object_mut() {
+        keys.remove("$schema");
+        if let Some(properties) = keys.entry("properties").or_insert_with(|| json!({})).as_object_mut() {
+            properties.insert("type".to_owned(), json!({ "const": kind }));
+        }
+        if let Some(required) = keys.entry("required").or_insert_with(|| json!([])).as_array_mut() {
+            required.push(json!("type"));
+        }
+    }
+    schema
+}
+
+impl Connectors for Registry {
+    fn source(&self, kind: &str, config: Map<String, Value>) -> Result<Box<dyn SourcePlan>, SpecError> {
+        match kind {
+            "file" => file::plan(config),
+            "tcp" => tcp::plan(config, &self.handle, &self.endpoints),
+            "http" => http::plan(config, &self.streams),
+            "generate" => generate::plan(config),
+            _ => Err(SpecError::new("type", unknown_name("value", kind, &SOURCES))),
+        }
+    }
+
+    fn sink(&self, kind: &str, config: Map<String, Value>) -> Result<Box<dyn SinkPlan>, SpecError> {
+        crate::sinks::plan(kind, config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_type_is_answered_with_the_nearest() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let registry = Registry::new(runtime.handle().clone());
+        let error = registry.source("fil", Map::new()).err().unwrap();
+        assert!(error.to_string().contains("did you mean `file`?"), "{error}");
+        assert!(registry.sink("nowhere", Map::new()).is_err());
+    }
+
+    #[test]
+    fn every_source_has_a_schema() {
+        let schema = Registry::json_schema();
+        let kinds = schema["oneOf"].as_array().unwrap();
+        assert_eq!(kinds.len(), SOURCES.len());
+        for (kind, name) in kinds.iter().zip(SOURCES) {
+            assert_eq!(kind["properties"]["type"]["const"], name);
+            assert_eq!(kind["additionalProperties"], false);
+        }
+    }
+}

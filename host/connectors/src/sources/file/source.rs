@@ -1,0 +1,208 @@
+//! The file source itself: which files, in which order, how far.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_engine::clock::SharedClock;
+use millstream_engine::pipeline::SourceCtx;
+use millstream_engine::source::{Limits, Poll, Position, Source, SourceError, Split, SplitReader};
+
+use super::listing::Found;
+use super::open::{compression_of, open_file, shorter};
+use super::place::{FileSplit, Progress};
+use super::plan::{Budget, FilePlanner, OpenScan};
+use super::reader::{FileReader, Kept};
+use super::{Compression, FileConfig};
+use crate::formats::{FormatKind, io_error};
+
+/// Looking for files may take one part in so many of the time.
+const LISTING_SHARE: u32 = 10;
+/// Looking for files is not rationed while it is as quick as this.
+const LISTING_QUICK: Duration = Duration::from_millis(20);
+
+/// Reads files.
+pub(crate) struct FileSource {
+    config: Arc<FileConfig>,
+    clock: SharedClock,
+    /// Only the files that are there at the first poll.
+    fixed: bool,
+    available_now: bool,
+    progress: Progress,
+    listing: Option<Listing>,
+    kept: Arc<Kept>,
+    scan: Option<OpenScan>,
+}
+
+struct Listing {
+    files: Vec<Found>,
+    /// When to look again, on the monotonic clock.
+    stale_at: Duration,
+}
+
+impl FileSource {
+    /// A source at its beginning.
+    pub(crate) fn new(config: Arc<FileConfig>, ctx: &SourceCtx) -> Self {
+        Self {
+            fixed: ctx.available_now || !config.watch,
+            available_now: ctx.available_now,
+            config,
+            clock: Arc::clone(&ctx.clock),
+            progress: Progress::default(),
+            listing: None,
+            kept: Arc::default(),
+            scan: None,
+        }
+    }
+
+    /// Brings the listing up to date.
+    fn look(&mut self) -> Result<(), SourceError> {
+        let now = self.clock.monotonic();
+        if self.listing.as_ref().is_some_and(|listing| self.fixed || now < listing.stale_at) {
+            return Ok(());
+        }
+        let files = self.config.pattern.list(self.config.order, &self.progress.done)?;
+        let pattern = &self.config.pattern;
+        let nothing_known = self.progress == Progress::default();
+        if self.fixed
+            && files.is_empty()
+            && nothing_known
+            && pattern.is_plain()
+            && !std::path::Path::new(pattern.path()).exists()
+        {
+            let message =
+                format!("{}: there is no such file: correct `path` or put the file there", pattern.path());
+            return Err(SourceError::Permanent(message));
+        }
+        let took = self.clock.monotonic().saturating_sub(now);
+        let pause = if took < LISTING_QUICK { Duration::ZERO } else { took * LISTING_SHARE };
+        self.listing = Some(Listing { files, stale_at: now + pause });
+        Ok(())
+    }
+
+    /// Files that have more, the one that is being read first.
+    fn waiting(&self) -> Vec<Found> {
+        let files = self.listing.as_ref().map_or(&[][..], |listing| &listing.files);
+        let is_open = |file: &&Found| !self.config.tail && self.progress.open.contains_key(&file.path);
+        let open = files.iter().filter(is_open);
+        let others = files.iter().filter(|file| !is_open(file) && file.bytes > 0);
+        let others = others.filter(|file| !self.progress.done.contains(&file.path));
+        open.chain(others).cloned().collect()
+    }
+
+    /// A file that was begun must still be there. One that is followed may go once all that was
+    /// seen of it was read, as logs do when they rotate.
+    fn check_open_files(&self) -> Result<(), SourceError> {
+        if self.config.tail {
+            return Ok(());
+        }
+        let files = self.listing.as_ref().map_or(&[][..], |listing| &listing.files);
+        let gone = self.progress.open.keys().find(|path| !files.iter().any(|file| &file.path == *path));
+        match gone {
+            Some(path) => self.check_length(path, 0),
+            None => Ok(()),
+        }
+    }
+
+    fn check_length(&self, path: &str, at: u64) -> Result<(), SourceError> {
+        let bytes = open_file(path)?.metadata().map_err(|error| io_error(path, &error))?.len();
+        let counts_bytes = compression_of(path, self.config.compression) == Compression::None
+            && self.config.format.kind() != FormatKind::Parquet;
+        if counts_bytes && bytes < at { Err(shorter(path, bytes, at)) } else { Ok(()) }
+    }
+
+    fn plan_files(
+        &mut self,
+        waiting: &[Found],
+        limits: Limits,
+        splits: &mut Vec<FileSplit>,
+    ) -> Result<(), SourceError> {
+        let mut budget = Budget(limits);
+        for file in waiting {
+            if budget.is_spent() {
+                break;
+            }
+            let path = file.path.as_str();
+            // A growing file is read to where it is now; under available-now to where it was.
+            let bytes = if self.config.tail && self.available_now { file.bytes } else { now_bytes(path)? };
+            let (config, kept, scan) = (&*self.config, &self.kept, &mut self.scan);
+            let at = self.progress.at(path);
+            let first = splits.len();
+            let planned = FilePlanner { config, kept, scan, path, at, bytes }.plan(&mut budget, splits);
+            for split in &splits[first..] {
+                self.progress.advance(split);
+            }
+            planned?;
+            if !self.config.tail && !self.progress.done.contains(path) {
+                // Files follow each other strictly: this one has more.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn backlog_bytes(&self, waiting: &[Found]) -> u64 {
+        let rest = |file: &Found| match self.progress.done.contains(&file.path) {
+            true => 0,
+            // Rows and decompressed bytes say little about the file's own: one byte stands for the rest.
+            false if !self.config.tail => file.bytes.saturating_sub(self.progress.at(&file.path)).max(1),
+            false => file.bytes.saturating_sub(self.progress.at(&file.path)),
+        };
+        waiting.iter().map(rest).sum()
+    }
+}
+
+fn now_bytes(path: &str) -> Result<u64, SourceError> {
+    Ok(open_file(path)?.metadata().map_err(|error| io_error(path, &error))?.len())
+}
+
+impl Source for FileSource {
+    fn restore(&mut self, position: Option<&Position>) -> Result<(), SourceError> {
+        self.progress = position.map(Progress::read).transpose()?.unwrap_or_default();
+        self.listing = None;
+        self.scan = None;
+        if self.config.tail {
+            return Ok(());
+        }
+        self.progress.open.iter().try_for_each(|(path, at)| self.check_length(path, *at))
+    }
+
+    fn advance(&mut self, splits: &[Split]) -> Result<(), SourceError> {
+        for split in splits {
+            let split = FileSplit::read(split)?;
+            self.check_length(&split.file, split.to)?;
+            self.progress.advance(&split);
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, limits: Limits) -> Result<Poll, SourceError> {
+        self.look()?;
+        self.check_open_files()?;
+        let waiting = self.waiting();
+        let mut splits = Vec::new();
+        // What was planned before an error is given out; the error comes again with the next poll.
+        let planned = self.plan_files(&waiting, limits, &mut splits);
+        if splits.is_empty() {
+            planned.clone()?;
+        }
+        let backlog_bytes = self.backlog_bytes(&waiting);
+        let is_through = splits.is_empty() || backlog_bytes == 0;
+        let may_end = self.available_now || (self.fixed && !self.config.tail);
+        let spendable = limits.rows > 0 && limits.bytes > 0;
+        let finished = may_end && is_through && spendable && planned.is_ok();
+        Ok(Poll { splits: splits.into_iter().map(FileSplit::into_split).collect(), finished, backlog_bytes })
+    }
+
+    fn position(&self) -> Position {
+        self.progress.position()
+    }
+
+    fn reader(&self) -> Arc<dyn SplitReader> {
+        Arc::new(FileReader::new(Arc::clone(&self.config), Arc::clone(&self.kept)))
+    }
+
+    fn release(&mut self, position: &Position) -> Result<(), SourceError> {
+        self.kept.release(&Progress::read(position)?);
+        Ok(())
+    }
+}

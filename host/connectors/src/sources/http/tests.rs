@@ -1,0 +1,73 @@
+use serde_json::json;
+
+use super::*;
+use crate::sources::testing::{TestInbox, ctx};
+
+fn plan_of(spec: &Value, streams: &HttpStreams) -> Box<dyn SourcePlan> {
+    plan(spec.as_object().unwrap().clone(), streams).map_err(|error| error.to_string()).unwrap()
+}
+
+fn start(spec: &Value, streams: &HttpStreams, inbox: Arc<TestInbox>) -> Box<dyn Send> {
+    match plan_of(spec, streams).open(ctx("p")).unwrap() {
+        OpenSource::Push { receive, .. } => receive(inbox).unwrap(),
+        OpenSource::Pull(_) => unreachable!("HTTP is pushed"),
+    }
+}
+
+fn spec(format: &str) -> Value {
+    json!({ "stream": "orders", "format": format, "schema": { "id": "int64" } })
+}
+
+#[tokio::test]
+async fn a_json_array_is_stored_as_lines() {
+    let streams = HttpStreams::default();
+    let (inbox, mut received) = TestInbox::new();
+    let _open = start(&spec("json"), &streams, inbox);
+    let body = Bytes::from_static(b"[ {\"id\":\n 1}, {\"id\": 2}, 3 ]");
+    let receipt =
+        streams.push("orders", Some("application/json; charset=utf-8"), body, Some("k".into())).await;
+    assert_eq!(receipt.unwrap().offset, 1);
+    let taken = received.recv().await.unwrap();
+    assert_eq!(taken.bytes, b"{\"id\":  1}\n{\"id\": 2}\n3\n".as_slice());
+    assert_eq!((taken.records, taken.idempotency_key.as_deref()), (3, Some("k")));
+    for (body, why) in [
+        ("[{]", "line 1 column 3"),
+        ("7", "neither"),
+        ("{} {}", "trailing"),
+        ("[]", "no records"),
+        ("", "no records"),
+    ] {
+        let error =
+            streams.push("orders", None, Bytes::from_static(body.as_bytes()), None).await.unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_fit_the_stream_are_refused() {
+    let streams = HttpStreams::default();
+    let (inbox, _received) = TestInbox::new();
+    inbox.refusals.lock().unwrap().push_back(Refused::Full);
+    let open = start(&spec("csv"), &streams, inbox);
+    let push = |content_type, body: &'static str| {
+        streams.push("orders", content_type, Bytes::from_static(body.as_bytes()), None)
+    };
+    assert!(matches!(push(Some("application/json"), "id\n1").await, Err(PushError::ContentType { .. })));
+    assert!(push(None, "no\n1").await.unwrap_err().to_string().contains("no column `id`"));
+    assert_eq!(push(None, "id\n").await, Err(PushError::Empty));
+    assert_eq!(push(Some("text/csv"), "id\n1").await, Err(PushError::Refused(Refused::Full)));
+    assert!(push(Some("text/csv"), "id\n1").await.is_ok());
+    let error = streams.push("order", None, Bytes::new(), None).await.unwrap_err().to_string();
+    assert!(error.contains("did you mean `orders`?"), "{error}");
+    drop(open);
+    assert!(streams.names().is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_says_by_whom() {
+    let streams = HttpStreams::default();
+    let (inbox, _received) = TestInbox::new();
+    let _open = start(&spec("ndjson"), &streams, inbox);
+    let error = plan_of(&spec("ndjson"), &streams).open(ctx("q")).err().unwrap();
+    assert!(error.to_string().contains("`orders` is taken by pipeline `p`"), "{error}");
+}
