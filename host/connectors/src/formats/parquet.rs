@@ -186,7 +186,8 @@ impl RowGroupStream {
         let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
         let all = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns)?;
         let good: BooleanArray = forbidden.iter().map(|column| Some(column.is_none())).collect();
-        let rows = filter_record_batch(&all, &good)?.with_schema(Arc::clone(schema))?;
+        let rows = filter_record_batch(&all, &good)?;
+        let rows = RecordBatch::try_new(Arc::clone(schema), rows.columns().to_vec())?;
         let mut bad = Vec::new();
         for (index, column) in forbidden.iter().enumerate() {
             if let Some(column) = column {

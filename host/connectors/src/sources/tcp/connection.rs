@@ -1,6 +1,5 @@
 //! One TCP connection: reads, cuts at the last newline and offers whole lines, a read at a time.
-//! One offer is on its way while the next bytes are read, so lines stay in order and the journal
-//! sets the pace.
+//! An offer is decided before more is read, so lines stay in order and the journal sets the pace.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +34,6 @@ pub(crate) async fn receive(
     record_bytes_max: usize,
 ) -> Ended {
     let mut lines = Lines { held: BytesMut::new(), record_bytes_max, skipping: false };
-    let mut offer: Option<Offer> = None;
     let mut received = false;
     loop {
         while !inbox.has_room() {
@@ -46,21 +44,14 @@ pub(crate) async fn receive(
         let is_end = !matches!(read, Ok(1..));
         received |= !is_end;
         while let Some(bytes) = lines.next(is_end) {
-            if let Some(earlier) = offer.take()
-                && earlier.taken(&*inbox).await.is_err()
-            {
+            // Decided before more is read: a refusal must not wait for the next bytes to come.
+            if Offer::make(&*inbox, bytes).taken(&*inbox).await.is_err() {
                 return Ended::Stopping;
             }
-            offer = Some(Offer::make(&*inbox, bytes));
         }
         if is_end {
             break;
         }
-    }
-    if let Some(last) = offer
-        && last.taken(&*inbox).await.is_err()
-    {
-        return Ended::Stopping;
     }
     Ended::Peer { received }
 }
