@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use millstream_engine::batch::{data_type, timestamp_us};
 use millstream_engine::pipeline::SpecError;
 use serde_json::{Map, Value};
@@ -142,7 +142,7 @@ fn wire_type(data_type: &DataType, wire: Wire) -> DataType {
 fn finish_column(array: &ArrayRef, wire: Wire, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     match wire {
         Wire::Same => Ok(Arc::clone(array)),
-        Wire::Parsed => cast_with_options(array, data_type, &STRICT),
+        Wire::Parsed => parsed(array, data_type),
         Wire::Epoch(unit_us) => {
             let times: PrimitiveArray<TimestampMicrosecondType> =
                 array.as_primitive::<Int64Type>().try_unary(|value| epoch_us(value, unit_us))?;
@@ -158,12 +158,23 @@ fn epoch_us(value: i64, unit_us: i64) -> Result<i64, ArrowError> {
     value.checked_mul(unit_us).ok_or_else(|| ArrowError::ComputeError(format!("{value} is no timestamp")))
 }
 
+/// Parses text. Arrow knows `UTC` only with a database of time zones, so times are parsed at offset
+/// zero and called UTC afterwards.
+fn parsed(text: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    if !matches!(data_type, DataType::Timestamp(_, _)) {
+        return cast_with_options(text, data_type, &STRICT);
+    }
+    let at_zero = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+    let times = cast_with_options(text, &at_zero, &STRICT)?;
+    Ok(Arc::new(times.as_primitive::<TimestampMicrosecondType>().clone().with_data_type(data_type.clone())))
+}
+
 /// Whether one piece of text is a value of a column, by the same rules that whole columns go through.
 pub(crate) fn text_fits(text: &str, wire: Wire, data_type: &DataType) -> bool {
     match (wire, data_type) {
         (Wire::Parsed, _) => {
             let one: ArrayRef = Arc::new(StringArray::from(vec![text]));
-            cast_with_options(&one, data_type, &STRICT).is_ok()
+            parsed(&one, data_type).is_ok()
         }
         (Wire::Epoch(unit_us), _) => text.parse::<i64>().is_ok_and(|value| epoch_us(value, unit_us).is_ok()),
         (Wire::Same, DataType::Boolean) => ["true", "false"].contains(&text.to_ascii_lowercase().as_str()),

@@ -190,9 +190,10 @@ impl Cutter {
     pub(crate) fn next(&mut self, rows_max: usize) -> io::Result<Option<Cut<'_>>> {
         let begin = self.at;
         let mut wanted = self.block;
+        let mut found_nothing = false;
         loop {
             // Half a block: copying the rest to the front stays cheaper than the lines it saves.
-            if self.end - self.start < wanted.div_ceil(2) || wanted > self.block {
+            if self.end - self.start < wanted.div_ceil(2) || found_nothing {
                 self.fill(wanted)?;
             }
             self.skip_bom();
@@ -208,6 +209,7 @@ impl Cutter {
             if held > self.config.max_record_bytes + 1 {
                 return Ok(if self.skip_long_line()? { Some(self.take(begin)) } else { None });
             }
+            found_nothing = true;
             wanted = (held * 2).clamp(self.block, (self.config.max_record_bytes + 2).max(self.block));
         }
     }

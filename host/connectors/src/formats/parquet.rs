@@ -214,7 +214,10 @@ impl RowGroupStream {
     /// A row as a JSON object as the file has it, so that it can be read again.
     fn reject(&self, row: &RecordBatch, index: u64, column: &str) -> Result<BadRecord, ArrowError> {
         let mut json = arrow_json::LineDelimitedWriter::new(Vec::new());
-        json.write(row)?;
+        let columns = row.schema_ref().fields().iter().zip(row.columns());
+        let columns = columns.map(|(field, column)| Ok((field.name().clone(), without_zone(column)?)));
+        let row = RecordBatch::try_from_iter(columns.collect::<Result<Vec<_>, ArrowError>>()?)?;
+        json.write(&row)?;
         let bytes = json.into_inner();
         let reason =
             format!("column `{column}` is null and may not be: allow it in `schema`, or correct the file");
@@ -222,8 +225,23 @@ impl RowGroupStream {
     }
 }
 
+/// The same moments without a time zone: arrow's kernels refuse most zones by name.
+fn without_zone(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match column.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            cast(&cast(column, &DataType::Int64)?, &DataType::Timestamp(*unit, None))
+        }
+        _ => Ok(Arc::clone(column)),
+    }
+}
+
 fn shaped(column: &ArrayRef, field: &Field, wire: Wire) -> Result<ArrayRef, ArrowError> {
-    let Wire::Epoch(unit_us) = wire else { return cast(column, field.data_type()) };
+    let Wire::Epoch(unit_us) = wire else {
+        let DataType::Timestamp(_, _) = field.data_type() else { return cast(column, field.data_type()) };
+        let times = cast(&without_zone(column)?, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
+        let times = times.as_primitive::<arrow_array::types::TimestampMicrosecondType>().clone();
+        return Ok(Arc::new(times.with_data_type(field.data_type().clone())));
+    };
     let numbers = cast(column, &DataType::Int64)?;
     let numbers = numbers.as_primitive::<arrow_array::types::Int64Type>();
     let times = numbers.try_unary::<_, arrow_array::types::TimestampMicrosecondType, _>(|value| {

@@ -64,7 +64,7 @@ fn a_line_that_is_not_utf8_is_bad_alone() {
     assert_eq!(bad[0].position, "in, offset 7, byte 4");
     assert_eq!(bad[0].bytes, b"t\xc3");
     assert!(bad[0].reason.contains("byte 1 of it is 0xc3"), "{}", bad[0].reason);
-    assert_eq!((bad.len(), bad[1].position.as_str()), (2, "in, offset 7, byte 13"));
+    assert_eq!((bad.len(), bad[1].position.as_str()), (2, "in, offset 7, byte 14"));
 }
 
 #[test]
