@@ -1,1 +1,17 @@
-//! To come.
+//! What a pipeline writes down about itself: plans, commits, dead letters, progress, checkpoints.
+//!
+//! Two files, one writer each, so that no writer waits for another: `checkpoint.db` (plans, commits
+//! and what belongs to them; written by the driver, one transaction a batch) and `state.db` (chunks
+//! of state; written in the background). The journal has a third.
+
+mod letters;
+mod plan;
+mod records;
+mod state_store;
+mod store;
+
+pub use letters::{DeadLetterFilter, DeadLetterRecord, StoredLetter};
+pub use plan::{BatchPlan, SourcePart};
+pub use records::{BatchRecord, CheckpointRecord, Records};
+pub use state_store::{StateFile, StateStore, StoredChunk};
+pub use store::{Checkpoint, CommitRow, Store, Unfinished};
