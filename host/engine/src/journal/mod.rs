@@ -1,5 +1,10 @@
 //! What push sources receive: written down before it is acknowledged, read back by batches.
 
+mod file;
+mod index;
+mod source;
+mod writer;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +13,9 @@ use bytes::Bytes;
 
 use crate::batch::Chunk;
 use crate::source::{ChunkStream, SourceError};
+
+pub use file::{Journal, JournalOptions};
+pub use source::JournalSource;
 
 /// Where a push source puts what it receives.
 pub trait Inbox: Send + Sync {
