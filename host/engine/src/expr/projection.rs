@@ -8,7 +8,7 @@ use arrow_schema::{Field, Schema, SchemaRef};
 
 use super::error::{EvalError, ExprError, Problem, RowFault};
 use super::evaluate::broken;
-use super::tree::{Expr, Node};
+use super::tree::Expr;
 
 /// Name and expression that stand for all columns of the input, in order.
 const ALL: &str = "*";
@@ -43,7 +43,7 @@ impl Projection {
                 for (index, field) in input.fields().iter().enumerate() {
                     if !own.contains(field.name().as_str()) {
                         fields.push(Arc::clone(field));
-                        exprs.push(column(index, field));
+                        exprs.push(Expr::column(index, input));
                     }
                 }
                 continue;
@@ -60,6 +60,15 @@ impl Projection {
             return Err(ExprError::new(problem, None, &exprs[i].text));
         }
         Ok(Self { schema: Arc::new(Schema::new(fields)), exprs })
+    }
+
+    /// The columns of these expressions, which were compiled against one schema.
+    #[must_use]
+    pub fn from_exprs(columns: Vec<(String, Expr)>) -> Self {
+        let field = |(name, expr): &(String, Expr)| Field::new(name, expr.data_type().clone(), expr.nullable());
+        let fields: Vec<Field> = columns.iter().map(field).collect();
+        let exprs = columns.into_iter().map(|(_, expr)| expr).collect();
+        Self { schema: Arc::new(Schema::new(fields)), exprs }
     }
 
     /// The schema of the result.
@@ -113,17 +122,5 @@ impl Projection {
         let rows =
             RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(wrong)?;
         Ok(Projected { rows, faults })
-    }
-}
-
-fn column(index: usize, field: &Field) -> Expr {
-    let text: Arc<str> = field.name().as_str().into();
-    let data_type = field.data_type().clone();
-    Expr {
-        node: Node::Column { index, name: Arc::clone(&text), data_type: data_type.clone() },
-        data_type,
-        nullable: field.is_nullable(),
-        columns: vec![index],
-        text,
     }
 }

@@ -64,6 +64,21 @@ impl Expr {
         Parsed::new(text)?.bind(schema)
     }
 
+    /// A column of the schema, unchanged.
+    #[must_use]
+    pub fn column(index: usize, schema: &Schema) -> Self {
+        let field = schema.field(index);
+        let text: Arc<str> = field.name().as_str().into();
+        let data_type = field.data_type().clone();
+        Self {
+            node: Node::Column { index, name: Arc::clone(&text), data_type: data_type.clone() },
+            data_type,
+            nullable: field.is_nullable(),
+            columns: vec![index],
+            text,
+        }
+    }
+
     /// The type of the values.
     #[must_use]
     pub fn data_type(&self) -> &DataType {

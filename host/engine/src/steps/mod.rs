@@ -1,6 +1,10 @@
 //! Steps: what happens to rows between sources and sinks. The two traits and their laws; one file a kind.
 
 pub mod aggregate;
+mod filter;
+mod grouped;
+mod select;
+mod wasm;
 
 use std::fmt;
 
@@ -8,6 +12,11 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::batch::{BatchCtx, DeadLetterKind};
+
+pub use filter::Filter;
+pub use grouped::{Grouped, GroupedError, GroupedParts, GroupedPlan};
+pub use select::Select;
+pub use wasm::Wasm;
 
 /// A step that remembers nothing: rows in, rows out. One instance a worker.
 ///
