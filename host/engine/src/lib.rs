@@ -10,6 +10,7 @@ pub mod expr;
 pub mod journal;
 pub mod sink;
 pub mod source;
+pub mod sqlite;
 pub mod state;
 pub mod windows;
 

@@ -36,6 +36,8 @@ pub struct Poll {
     /// What to read, in order; empty when nothing is there yet. Many splits of a few MB let
     /// workers share them.
     pub splits: Vec<Split>,
+    /// About so many bytes are in these splits.
+    pub bytes: u64,
     /// Nothing more will ever come (or, under `available-now`, nothing more was there at start).
     pub finished: bool,
     /// What is known to wait behind these splits, in bytes; 0 when nothing does.

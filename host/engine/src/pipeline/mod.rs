@@ -1,20 +1,44 @@
-//! From a spec to a running pipeline.
+//! From a spec to a running pipeline. In reading order: what a user writes (`spec`, `units`), its
+//! shape (`graph`) and its meaning (`deployment`, `guarantee`), then a pipeline at work (`running`,
+//! `attempt`, `lanes`, `lane`, `sink_thread`, `checkpointer`) and what it tells (`progress`, `status`).
 
-mod connect;
 mod error;
-mod progress;
+mod plugin_ref;
 mod spec;
-mod status;
 mod units;
 
+mod connect;
+mod deployment;
+mod graph;
+mod guarantee;
+
+mod attempt;
+mod checkpointer;
+mod control;
+mod lane;
+mod lanes;
+mod letter;
+mod opened;
+mod rate;
+mod report;
+mod running;
+mod sink_thread;
+mod tap;
+mod watermark;
+
+mod progress;
+mod status;
+
 pub use connect::{Connectors, OpenSource, Replay, SinkCtx, SinkPlan, SourceCtx, SourcePlan, Wake};
+pub use deployment::{ColumnInfo, Deployment, EntryInfo, Environment, Plugins};
 pub use error::{SpecError, read, unknown_name};
+pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};
+pub use running::Running;
 pub use spec::{
-    AggregateSpec, CheckpointSpec, Delivery, Emit, EventTimeSpec, FaultPolicy, PipelineSpec, SinkSpec,
-    SourceSpec, StepSpec, TriggerSpec, WasmSpec, WindowSpec,
+    AggregateSpec, CheckpointSpec, Delivery, Emit, EventTimeSpec, FaultPolicy, PipelineSpec, SinkSpec, SourceSpec,
+    StepSpec, TriggerSpec, WasmSpec, WindowSpec,
 };
-pub use status::{
-    Events, Guarantee, LogLine, MetricValue, PipelineState, PluginMetric, SharedEvents, TapRows,
-};
+pub use status::{Events, Guarantee, LogLine, MetricValue, PipelineState, PluginMetric, SharedEvents, TapRows};
+pub use tap::TapFn;
 pub use units::{ByteSize, Span};

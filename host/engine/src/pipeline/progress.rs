@@ -75,7 +75,7 @@ pub struct SourceProgress {
     pub end_offset: Value,
     /// Rows read.
     pub num_input_rows: u64,
-    /// Bytes known to wait.
+    /// Bytes known to wait behind them.
     pub backlog_bytes: u64,
     /// The source has been without rows for its idle time.
     pub idle: bool,

@@ -17,6 +17,13 @@ pub enum PipelineState {
     Starting,
     /// Batches run as data comes.
     Running,
+    /// Something failed that may pass: the pipeline goes back to its checkpoint and tries again.
+    Retrying {
+        /// What failed.
+        reason: String,
+        /// How often in a row.
+        attempt: u32,
+    },
     /// What is there is finished, then the pipeline stops.
     Draining,
     /// Stopped by request; it can be started again where it was.

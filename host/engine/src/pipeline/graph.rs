@@ -1,0 +1,307 @@
+//! The shape of a pipeline: which entry feeds which, checked and in an order in which every entry
+//! comes after those that feed it. Knows names only, no types.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::{SpecError, unknown_name};
+use super::spec::PipelineSpec;
+
+/// What an entry is in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Source,
+    Step,
+    Sink,
+}
+
+impl Role {
+    /// The key of the spec under which such entries stand.
+    pub(crate) const fn section(self) -> &'static str {
+        match self {
+            Self::Source => "sources",
+            Self::Step => "steps",
+            Self::Sink => "sinks",
+        }
+    }
+}
+
+/// An entry and its neighbours, by their place in the graph.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) name: Arc<str>,
+    pub(crate) role: Role,
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) outputs: Vec<usize>,
+}
+
+impl Node {
+    /// Where the entry stands in the spec.
+    pub(crate) fn path(&self) -> String {
+        format!("{}.{}", self.role.section(), self.name)
+    }
+}
+
+/// The entries, each after its inputs.
+#[derive(Clone, Debug)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// Letters, digits, hyphens and underscores: names stand in URLs, file names and metrics.
+const NAME_BYTES_MAX: usize = 64;
+
+impl Graph {
+    /// Checks names and connections; all that is wrong at once.
+    pub(crate) fn build(spec: &PipelineSpec) -> Result<Self, Vec<SpecError>> {
+        let entries = entries(spec);
+        let mut errors = check_names(spec, &entries);
+        let place: BTreeMap<&str, usize> = entries.iter().enumerate().map(|(i, entry)| (entry.name, i)).collect();
+        let mut inputs = vec![Vec::new(); entries.len()];
+        for (i, entry) in entries.iter().enumerate() {
+            for (path, name) in &entry.inputs {
+                match resolve(&entries, &place, name) {
+                    Ok(input) => inputs[i].push(input),
+                    Err(message) => errors.push(SpecError::new(format!("{}.{path}", entry.path()), message)),
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let order = sort(&entries, &inputs).map_err(|error| vec![error])?;
+        let graph = assemble(&entries, &inputs, &order);
+        let unused = graph.unused();
+        if unused.is_empty() { Ok(graph) } else { Err(unused) }
+    }
+
+    /// The place of an entry.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        self.nodes.iter().position(|node| &*node.name == name)
+    }
+
+    /// For each entry, the sources that its rows come from.
+    pub(crate) fn ancestors(&self) -> Vec<Vec<usize>> {
+        let mut ancestors: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
+        for (i, node) in self.nodes.iter().enumerate() {
+            let mut sources: Vec<usize> = node.inputs.iter().flat_map(|input| ancestors[*input].clone()).collect();
+            if node.role == Role::Source {
+                sources.push(i);
+            }
+            sources.sort_unstable();
+            sources.dedup();
+            ancestors.push(sources);
+        }
+        ancestors
+    }
+
+    fn unused(&self) -> Vec<SpecError> {
+        self.nodes
+            .iter()
+            .filter(|node| node.role != Role::Sink && node.outputs.is_empty())
+            .map(|node| SpecError::new(node.path(), "nothing takes its rows: name it in a `from`, or remove it"))
+            .collect()
+    }
+}
+
+struct Entry<'a> {
+    name: &'a str,
+    role: Role,
+    /// Key below the entry and the name it holds.
+    inputs: Vec<(String, &'a str)>,
+}
+
+impl Entry<'_> {
+    fn path(&self) -> String {
+        format!("{}.{}", self.role.section(), self.name)
+    }
+}
+
+fn entries(spec: &PipelineSpec) -> Vec<Entry<'_>> {
+    let sources = spec.sources.keys().map(|name| Entry { name, role: Role::Source, inputs: Vec::new() });
+    let steps = spec.steps.iter().map(|(name, step)| {
+        let inputs = step.inputs();
+        let key = |i: usize| if step.kind() == "union" { format!("union[{i}]") } else { "from".to_owned() };
+        let inputs = inputs.into_iter().enumerate().map(|(i, input)| (key(i), input)).collect();
+        Entry { name, role: Role::Step, inputs }
+    });
+    let sinks = spec.sinks.iter().map(|(name, sink)| Entry {
+        name,
+        role: Role::Sink,
+        inputs: vec![("from".to_owned(), sink.from.as_str())],
+    });
+    sources.chain(steps).chain(sinks).collect()
+}
+
+fn check_names(spec: &PipelineSpec, entries: &[Entry<'_>]) -> Vec<SpecError> {
+    let mut errors = Vec::new();
+    if !is_name(&spec.name) {
+        errors.push(SpecError::new("name", bad_name(&spec.name)));
+    }
+    if spec.sources.is_empty() {
+        errors.push(SpecError::new("sources", "a pipeline needs at least one source"));
+    }
+    if spec.sinks.is_empty() {
+        errors.push(SpecError::new("sinks", "a pipeline needs at least one sink"));
+    }
+    let mut seen: BTreeMap<&str, &Entry<'_>> = BTreeMap::new();
+    for entry in entries {
+        if !is_name(entry.name) {
+            errors.push(SpecError::new(entry.path(), bad_name(entry.name)));
+        }
+        if let Some(first) = seen.insert(entry.name, entry) {
+            let message = format!("the name is taken by {}: each entry needs a name of its own", first.path());
+            errors.push(SpecError::new(entry.path(), message));
+        }
+    }
+    errors
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+fn bad_name(name: &str) -> String {
+    format!("`{name}` is no name: use letters, digits, `-` and `_`, at most {NAME_BYTES_MAX}")
+}
+
+fn resolve(entries: &[Entry<'_>], place: &BTreeMap<&str, usize>, name: &str) -> Result<usize, String> {
+    match place.get(name) {
+        Some(i) if entries[*i].role == Role::Sink => {
+            Err(format!("`{name}` is a sink: rows end there; take them from where the sink takes them"))
+        }
+        Some(i) => Ok(*i),
+        None => {
+            let known: Vec<&str> =
+                entries.iter().filter(|entry| entry.role != Role::Sink).map(|entry| entry.name).collect();
+            Err(unknown_name("entry", name, &known))
+        }
+    }
+}
+
+/// Entries in an order in which each comes after its inputs; among equals, the order of the spec.
+fn sort(entries: &[Entry<'_>], inputs: &[Vec<usize>]) -> Result<Vec<usize>, SpecError> {
+    let mut order: Vec<usize> = Vec::with_capacity(entries.len());
+    let mut placed = vec![false; entries.len()];
+    while order.len() < entries.len() {
+        let ready = (0..entries.len()).find(|i| !placed[*i] && inputs[*i].iter().all(|input| placed[*input]));
+        let Some(next) = ready else { return Err(cycle(entries, inputs, &placed)) };
+        placed[next] = true;
+        order.push(next);
+    }
+    Ok(order)
+}
+
+fn cycle(entries: &[Entry<'_>], inputs: &[Vec<usize>], placed: &[bool]) -> SpecError {
+    // Going up from any entry that could not be placed, some entry comes twice.
+    let waiting = |i: usize| inputs[i].iter().copied().find(|input| !placed[*input]);
+    let start = (0..entries.len()).find(|i| !placed[*i]).unwrap_or_default();
+    let mut walk = vec![start];
+    let mut at = start;
+    while let Some(next) = waiting(at) {
+        if let Some(first) = walk.iter().position(|seen| *seen == next) {
+            walk.drain(..first);
+            break;
+        }
+        walk.push(next);
+        at = next;
+    }
+    let mut names: Vec<&str> = walk.iter().rev().map(|i| entries[*i].name).collect();
+    names.push(names[0]);
+    let message = format!("rows would go in a circle: {}; one of these must take its rows elsewhere", names.join(" -> "));
+    SpecError::new(entries[walk[0]].path(), message)
+}
+
+fn assemble(entries: &[Entry<'_>], inputs: &[Vec<usize>], order: &[usize]) -> Graph {
+    let mut new_place = vec![0; entries.len()];
+    order.iter().enumerate().for_each(|(new, old)| new_place[*old] = new);
+    let mut nodes: Vec<Node> = order
+        .iter()
+        .map(|old| Node {
+            name: entries[*old].name.into(),
+            role: entries[*old].role,
+            inputs: inputs[*old].iter().map(|input| new_place[*input]).collect(),
+            outputs: Vec::new(),
+        })
+        .collect();
+    for i in 0..nodes.len() {
+        for input in nodes[i].inputs.clone() {
+            nodes[input].outputs.push(i);
+        }
+    }
+    Graph { nodes }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn build(document: serde_json::Value) -> Result<Graph, Vec<SpecError>> {
+        Graph::build(&PipelineSpec::from_json(document).unwrap())
+    }
+
+    fn errors(document: serde_json::Value) -> Vec<String> {
+        build(document).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn entries_come_after_their_inputs() {
+        let graph = build(json!({
+            "name": "p", "sources": { "z": { "type": "file" } },
+            "steps": { "a": { "from": "b", "filter": "x" }, "b": { "from": "z", "filter": "x" } },
+            "sinks": { "c": { "from": "a", "type": "stdout" } }
+        }))
+        .unwrap();
+        let names: Vec<&str> = graph.nodes.iter().map(|node| &*node.name).collect();
+        assert_eq!(names, ["z", "b", "a", "c"]);
+        assert_eq!(graph.ancestors()[3], vec![0]);
+    }
+
+    #[test]
+    fn a_circle_is_named() {
+        let found = errors(json!({
+            "name": "p", "sources": { "s": { "type": "file" } },
+            "steps": { "a": { "union": ["s", "b"] }, "b": { "from": "a", "filter": "x" } },
+            "sinks": { "o": { "from": "b", "type": "stdout" } }
+        }));
+        assert!(found[0].contains("b -> a -> b") || found[0].contains("a -> b -> a"), "{found:?}");
+    }
+
+    #[test]
+    fn an_unknown_entry_is_answered_with_the_nearest() {
+        let found = errors(json!({
+            "name": "p", "sources": { "lines": { "type": "file" } },
+            "sinks": { "o": { "from": "line", "type": "stdout" } }
+        }));
+        assert_eq!(found, ["sinks.o.from: unknown entry `line`: did you mean `lines`? (known: lines)"]);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let found = errors(json!({
+            "name": "no/name", "sources": { "s": { "type": "file" }, "o": { "type": "file" } },
+            "sinks": { "o": { "from": "s", "type": "stdout" }, "q": { "from": "o2", "type": "stdout" } }
+        }));
+        assert!(found[0].starts_with("name: `no/name` is no name"), "{found:?}");
+        assert!(found[1].starts_with("sinks.o: the name is taken by sources.o"), "{found:?}");
+        assert!(found[2].starts_with("sinks.q.from: unknown entry `o2`"), "{found:?}");
+    }
+
+    #[test]
+    fn rows_that_nobody_takes_and_rows_from_a_sink_are_refused() {
+        let found = errors(json!({
+            "name": "p", "sources": { "s": { "type": "file" }, "t": { "type": "file" } },
+            "sinks": { "o": { "from": "s", "type": "stdout" } }
+        }));
+        assert!(found[0].starts_with("sources.t: nothing takes its rows"), "{found:?}");
+        let found = errors(json!({
+            "name": "p", "sources": { "s": { "type": "file" } },
+            "sinks": { "o": { "from": "s", "type": "stdout" }, "q": { "from": "o", "type": "stdout" } }
+        }));
+        assert!(found[0].contains("`o` is a sink"), "{found:?}");
+    }
+}

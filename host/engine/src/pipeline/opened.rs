@@ -1,0 +1,278 @@
+//! Opens what a deployment has planned: sources with their journals, sinks on their threads, lanes
+//! with their copies of the steps.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use millstream_wasm::{Level, Observer};
+
+use super::attempt::{Failure, Shared};
+use super::connect::{OpenSource, SinkCtx, SourceCtx};
+use super::deployment::{Deployment, Entry, What};
+use super::graph::Role;
+use super::lane::{Lane, LaneEntry, LaneWhat, Report};
+use super::lanes::{Lanes, answer_queue};
+use super::sink_thread::SinkThread;
+use super::spec::{Delivery, FaultPolicy};
+use super::status::{LogLine, MetricValue, PluginMetric, SharedEvents};
+use super::watermark::TimeNode;
+use crate::clock::SharedClock;
+use crate::journal::{Inbox, Journal, JournalOptions, JournalSource};
+use crate::source::{Poll, Source};
+use crate::steps::{Filter, Select, Step, Wasm};
+
+/// Bytes that a journal holds at most; then clients are asked to wait. As much as a disk can spare
+/// and a pipeline that was down for a while can catch up with.
+const JOURNAL_BYTES_MAX: u64 = 1 << 30;
+
+/// A source at work.
+pub(crate) struct OpenedSource {
+    pub(crate) entry: usize,
+    pub(crate) name: Arc<str>,
+    /// Ends receiving when dropped; before the journal goes.
+    _receiving: Option<Box<dyn Send>>,
+    pub(crate) source: Box<dyn Source>,
+    idle_us: Option<i64>,
+    last_rows_us: Option<i64>,
+    pub(crate) polled_bytes: u64,
+    pub(crate) backlog_bytes: u64,
+    pub(crate) last_poll_was_empty: bool,
+}
+
+impl OpenedSource {
+    /// Remembers what a poll gave; answers whether the source is idle now.
+    pub(crate) fn note_poll(&mut self, poll: &Poll, now_us: i64) -> bool {
+        self.polled_bytes = poll.bytes;
+        self.backlog_bytes = poll.backlog_bytes;
+        self.last_poll_was_empty = poll.splits.is_empty();
+        let last_rows_us = self.last_rows_us.get_or_insert(now_us);
+        if !poll.splits.is_empty() {
+            *last_rows_us = now_us;
+        }
+        self.idle_us.is_some_and(|idle_us| now_us - *last_rows_us >= idle_us)
+    }
+}
+
+pub(crate) fn open_sources(shared: &Shared, deployment: &mut Deployment) -> Result<Vec<OpenedSource>, Failure> {
+    let mut opened = Vec::new();
+    for (i, node) in deployment.graph.nodes.iter().enumerate() {
+        let entry = &mut deployment.entries[i];
+        let What::Source { event_time, .. } = &entry.what else { continue };
+        let idle_us = event_time.as_ref().and_then(|time| time.idle).map(super::units::Span::us);
+        let (delivery, now) = (deployment.spec.delivery, deployment.spec.trigger.available_now);
+        // Planning is over: the plan itself is used up by opening.
+        let What::Source { plan, .. } = std::mem::replace(&mut entry.what, What::Union) else { continue };
+        let ctx = SourceCtx {
+            pipeline: deployment.spec.name.clone(),
+            entry: node.name.to_string(),
+            clock: Arc::clone(&shared.env.clock),
+            available_now: now,
+            wake: shared.controls.wake(),
+        };
+        let fail = |error| Failure::of_source(&node.name, &error);
+        let (source, receiving): (Box<dyn Source>, _) = match plan.open(ctx).map_err(fail)? {
+            OpenSource::Pull(source) => (source, None),
+            OpenSource::Push { decoder, receive } => {
+                let options = JournalOptions {
+                    durable: delivery != Delivery::AtMostOnce,
+                    bytes_max: JOURNAL_BYTES_MAX,
+                    wake: shared.controls.wake(),
+                };
+                let journal = Arc::new(Journal::open(&shared.dir, &node.name, options)?);
+                let receiving = receive(Arc::clone(&journal) as Arc<dyn Inbox>).map_err(fail)?;
+                (Box::new(JournalSource::new(journal, decoder, &node.name, now)), Some(receiving))
+            }
+        };
+        opened.push(OpenedSource {
+            entry: i,
+            name: Arc::clone(&node.name),
+            _receiving: receiving,
+            source,
+            idle_us,
+            last_rows_us: None,
+            polled_bytes: 0,
+            backlog_bytes: 0,
+            last_poll_was_empty: false,
+        });
+    }
+    Ok(opened)
+}
+
+pub(crate) fn open_sinks(
+    shared: &Shared,
+    deployment: &mut Deployment,
+    pipeline_id: &str,
+    durable: bool,
+) -> Result<Vec<SinkThread>, Failure> {
+    let mut opened = Vec::new();
+    for (i, node) in deployment.graph.nodes.iter().enumerate() {
+        let entry = &mut deployment.entries[i];
+        if node.role != Role::Sink {
+            continue;
+        }
+        let What::Sink(plan) = std::mem::replace(&mut entry.what, What::Union) else { continue };
+        let ctx = SinkCtx {
+            pipeline: deployment.spec.name.clone(),
+            pipeline_id: pipeline_id.to_owned(),
+            entry: node.name.to_string(),
+            schema: Arc::clone(&entry.schema),
+            durable,
+            dir: shared.dir.join("sinks").join(&*node.name),
+        };
+        let fail = |error| Failure::of_sink(&node.name, &error);
+        let mut sink = plan.open(ctx).map_err(fail)?;
+        let committed = sink.committed().map_err(fail)?;
+        let thread = SinkThread::start(i, &node.name, sink, committed);
+        opened.push(thread.map_err(|error| Failure::of_thread(&error))?);
+    }
+    Ok(opened)
+}
+
+pub(crate) fn start_lanes(
+    shared: &Shared,
+    deployment: &Deployment,
+    sources: &[OpenedSource],
+) -> Result<Lanes, Failure> {
+    let lanes = workers(deployment);
+    let mut built = Vec::with_capacity(lanes as usize);
+    for number in 0..lanes {
+        let (answers, receiver) = answer_queue();
+        let lane = Lane {
+            number,
+            lanes,
+            entries: lane_entries(shared, deployment, sources, number, lanes)?,
+            taps: Arc::clone(&shared.taps),
+            clock: Arc::clone(&shared.env.clock),
+            answers,
+            report: Report::default(),
+            run: None,
+        };
+        built.push((lane, receiver));
+    }
+    Lanes::start(&deployment.spec.name, built).map_err(|error| Failure::of_thread(&error))
+}
+
+/// Worker threads of a pipeline.
+fn workers(deployment: &Deployment) -> u32 {
+    let machine = || std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    deployment.spec.parallelism.unwrap_or_else(machine).clamp(1, crate::state::KEY_GROUPS)
+}
+
+fn lane_entries(
+    shared: &Shared,
+    deployment: &Deployment,
+    sources: &[OpenedSource],
+    number: u32,
+    lanes: u32,
+) -> Result<Vec<LaneEntry>, Failure> {
+    let mut entries = Vec::with_capacity(deployment.entries.len());
+    for (i, node) in deployment.graph.nodes.iter().enumerate() {
+        let entry = &deployment.entries[i];
+        let failed = |message: String| Failure::permanent(format!("{}: {message}", node.name));
+        let mut on_fault = FaultPolicy::default();
+        let what = match (&entry.what, node.role) {
+            (_, Role::Sink) => LaneWhat::Sink,
+            (_, Role::Source) => {
+                let Some(source) = sources.iter().find(|source| source.entry == i) else { continue };
+                LaneWhat::Source { reader: source.source.reader(), time: entry.event_time }
+            }
+            (What::Filter(predicate), _) => {
+                step(Filter::new(predicate.clone(), Arc::clone(&entry.schema)))
+            }
+            (What::Select(projection), _) => step(Select::new(projection.clone())),
+            (What::Wasm(wasm), _) => {
+                on_fault = wasm.on_fault;
+                let observer = StepObserver {
+                    entry: node.name.to_string(),
+                    events: Arc::clone(&shared.events),
+                    clock: Arc::clone(&shared.env.clock),
+                };
+                let transform = wasm.open(Arc::new(observer)).map_err(|error| failed(error.to_string()))?;
+                step(Wasm::new(transform, wasm.operator.clone()))
+            }
+            (What::Aggregate(plan), _) => {
+                let grouped = plan.build(number, lanes).map_err(|error| failed(error.to_string()))?;
+                LaneWhat::Keyed(Box::new(grouped))
+            }
+            (What::Union | What::Source { .. } | What::Sink(_), Role::Step) => LaneWhat::Union,
+        };
+        let input = input_schema(deployment, i, entry);
+        entries.push(LaneEntry { name: Arc::clone(&node.name), outputs: node.outputs.clone(), input, on_fault, what });
+    }
+    Ok(entries)
+}
+
+fn step(step: impl Step + 'static) -> LaneWhat {
+    LaneWhat::Step(Box::new(step))
+}
+
+fn input_schema(deployment: &Deployment, i: usize, entry: &Entry) -> SchemaRef {
+    let first = deployment.graph.nodes[i].inputs.first();
+    first.map_or_else(|| Arc::clone(&entry.schema), |input| Arc::clone(&deployment.entries[*input].schema))
+}
+
+/// The entries as their watermarks depend on them.
+pub(crate) fn time_nodes(deployment: &Deployment) -> Vec<TimeNode> {
+    let pairs = deployment.graph.nodes.iter().zip(&deployment.entries);
+    pairs
+        .map(|(node, entry)| match &entry.what {
+            What::Source { event_time: Some(time), .. } => TimeNode::Source { delay_us: time.delay.us() },
+            What::Source { event_time: None, .. } => TimeNode::Timeless,
+            What::Aggregate(_) if entry.event_time.is_some() => TimeNode::Holds { inputs: node.inputs.clone() },
+            _ => TimeNode::Through { inputs: node.inputs.clone() },
+        })
+        .collect()
+}
+
+/// The keyed steps, each after those it depends on.
+pub(crate) fn keyed_entries(deployment: &Deployment) -> Vec<usize> {
+    let entries = deployment.entries.iter().enumerate();
+    entries.filter(|(_, entry)| matches!(entry.what, What::Aggregate(_))).map(|(i, _)| i).collect()
+}
+
+/// What a plugin says goes to the pipeline's log and metrics.
+struct StepObserver {
+    entry: String,
+    events: SharedEvents,
+    clock: SharedClock,
+}
+
+impl StepObserver {
+    fn line(&self, level: &str, message: String) {
+        self.events.log(LogLine {
+            time_us: self.clock.now_us(),
+            level: level.to_owned(),
+            entry: Some(self.entry.clone()),
+            message,
+        });
+    }
+
+    fn metric(&self, name: &str, value: MetricValue) {
+        self.events.metric(PluginMetric { entry: self.entry.clone(), name: name.to_owned(), value });
+    }
+}
+
+impl Observer for StepObserver {
+    fn log(&self, level: Level, message: &str) {
+        let level = match level {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        self.line(level, message.to_owned());
+    }
+
+    fn count(&self, name: &str, by: u64) {
+        self.metric(name, MetricValue::Count(by));
+    }
+
+    fn observe(&self, name: &str, value: f64) {
+        self.metric(name, MetricValue::Observation(value));
+    }
+
+    fn dropped(&self, log_lines: u64, metrics: u64) {
+        self.line("warn", format!("too much to say in one call: {log_lines} lines and {metrics} metrics were dropped"));
+    }
+}

@@ -1,0 +1,170 @@
+//! The watermark of each entry, as a pure function of what the batches before have seen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// An entry, as far as its watermark depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TimeNode {
+    /// A source with event time; rows may come so much later than the greatest time seen.
+    Source { delay_us: i64 },
+    /// A source whose rows have no event time: it says nothing about the watermark.
+    Timeless,
+    /// Rows pass at once.
+    Through { inputs: Vec<usize> },
+    /// Rows are held until the watermark passes: what comes out in a batch was due at the watermark
+    /// of the batch before, so those downstream live by that one.
+    Holds { inputs: Vec<usize> },
+}
+
+/// What the watermarks of a pipeline follow from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Watermarks {
+    /// By entry; only sources have seen something.
+    seen_us: Vec<Option<i64>>,
+    /// By entry; only sources can be idle.
+    idle: Vec<bool>,
+    /// By entry: the watermark of the newest batch. It never falls.
+    given_us: Vec<Option<i64>>,
+}
+
+/// An entry's part of the watermarks, as it is saved with a checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedMark {
+    seen_us: Option<i64>,
+    idle: bool,
+    given_us: Option<i64>,
+}
+
+impl Watermarks {
+    pub(crate) fn new(entries: usize) -> Self {
+        Self { seen_us: vec![None; entries], idle: vec![false; entries], given_us: vec![None; entries] }
+    }
+
+    /// By the names of entries, because a changed pipeline has them at other places.
+    pub(crate) fn save(&self, names: &[Arc<str>]) -> BTreeMap<String, SavedMark> {
+        let mark = |i: usize| SavedMark { seen_us: self.seen_us[i], idle: self.idle[i], given_us: self.given_us[i] };
+        names.iter().enumerate().map(|(i, name)| (name.to_string(), mark(i))).collect()
+    }
+
+    pub(crate) fn load(saved: &BTreeMap<String, SavedMark>, names: &[Arc<str>]) -> Self {
+        let mut marks = Self::new(names.len());
+        for (i, name) in names.iter().enumerate() {
+            let mark = saved.get(&**name).copied().unwrap_or_default();
+            (marks.seen_us[i], marks.idle[i], marks.given_us[i]) = (mark.seen_us, mark.idle, mark.given_us);
+        }
+        marks
+    }
+
+    /// A batch has seen an event time in a source.
+    pub(crate) fn see(&mut self, source: usize, time_us: i64) {
+        self.seen_us[source] = self.seen_us[source].max(Some(time_us));
+    }
+
+    /// The plan says whether a source is idle: then it does not hold the watermark back.
+    pub(crate) fn set_idle(&mut self, source: usize, idle: bool) {
+        self.idle[source] = idle;
+    }
+
+    /// The watermark of each entry in the next batch. `nodes` are in the order of the graph.
+    pub(crate) fn advance(&mut self, nodes: &[TimeNode]) -> Vec<Option<i64>> {
+        let before = self.given_us.clone();
+        for (i, node) in nodes.iter().enumerate() {
+            let now = match node {
+                TimeNode::Timeless => None,
+                TimeNode::Source { delay_us } => self.seen_us[i].map(|max| max.saturating_sub(*delay_us)),
+                TimeNode::Through { inputs } | TimeNode::Holds { inputs } => self.least(nodes, &before, inputs),
+            };
+            self.given_us[i] = self.given_us[i].max(now);
+        }
+        self.given_us.clone()
+    }
+
+    /// Whether another batch without rows would have other watermarks than the newest one.
+    pub(crate) fn would_advance(&self, nodes: &[TimeNode]) -> bool {
+        self.clone().advance(nodes) != self.given_us
+    }
+
+    /// The least over inputs that count; none while one of them has seen nothing.
+    fn least(&self, nodes: &[TimeNode], before: &[Option<i64>], inputs: &[usize]) -> Option<i64> {
+        let counting = inputs.iter().filter(|input| self.counts(nodes, **input));
+        let out = |input: &usize| match nodes[*input] {
+            TimeNode::Holds { .. } => before[*input],
+            _ => self.given_us[*input],
+        };
+        counting.map(out).min().flatten()
+    }
+
+    /// Whether an entry has a source that says something about time.
+    fn counts(&self, nodes: &[TimeNode], entry: usize) -> bool {
+        match &nodes[entry] {
+            TimeNode::Timeless => false,
+            TimeNode::Source { .. } => !self.idle[entry],
+            TimeNode::Through { inputs } | TimeNode::Holds { inputs } => {
+                inputs.iter().any(|input| self.counts(nodes, *input))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two sources and their union.
+    fn union() -> Vec<TimeNode> {
+        let source = |delay_us| TimeNode::Source { delay_us };
+        vec![source(5), source(0), TimeNode::Through { inputs: vec![0, 1] }]
+    }
+
+    #[test]
+    fn the_slowest_source_holds_the_watermark() {
+        let mut marks = Watermarks::new(3);
+        assert_eq!(marks.advance(&union())[2], None);
+        marks.see(0, 100);
+        assert_eq!(marks.advance(&union())[2], None);
+        marks.see(1, 50);
+        assert_eq!(marks.advance(&union())[2], Some(50));
+        marks.see(1, 500);
+        assert_eq!(marks.advance(&union())[2], Some(95));
+    }
+
+    #[test]
+    fn an_idle_source_is_left_out_and_the_watermark_never_falls() {
+        let mut marks = Watermarks::new(3);
+        marks.see(0, 105);
+        marks.set_idle(1, true);
+        assert_eq!(marks.advance(&union())[2], Some(100));
+        marks.set_idle(1, false);
+        marks.see(1, 10);
+        assert_eq!(marks.advance(&union())[2], Some(100));
+        marks.set_idle(0, true);
+        marks.set_idle(1, true);
+        assert_eq!(marks.advance(&union())[2], Some(100));
+    }
+
+    #[test]
+    fn a_source_without_event_time_says_nothing() {
+        let nodes = vec![TimeNode::Source { delay_us: 0 }, TimeNode::Timeless, TimeNode::Through { inputs: vec![0, 1] }];
+        let mut marks = Watermarks::new(3);
+        marks.see(0, 7);
+        assert_eq!(marks.advance(&nodes)[2], Some(7));
+    }
+
+    #[test]
+    fn behind_a_step_that_holds_rows_the_watermark_comes_a_batch_later() {
+        let nodes = vec![
+            TimeNode::Source { delay_us: 0 },
+            TimeNode::Holds { inputs: vec![0] },
+            TimeNode::Through { inputs: vec![1] },
+        ];
+        let mut marks = Watermarks::new(3);
+        marks.see(0, 10);
+        assert_eq!(marks.advance(&nodes), [Some(10), Some(10), None]);
+        assert!(marks.would_advance(&nodes));
+        assert_eq!(marks.advance(&nodes), [Some(10), Some(10), Some(10)]);
+        assert!(!marks.would_advance(&nodes));
+    }
+}
