@@ -1,5 +1,7 @@
 //! Which kinds of sources and sinks there are.
 
+use std::collections::BTreeMap;
+
 use millstream_engine::pipeline::{Connectors, SinkPlan, SourcePlan, SpecError, unknown_name};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -39,23 +41,24 @@ impl Registry {
         &self.endpoints
     }
 
-    /// The JSON Schema of all sources' keys, as one of several objects told apart by `type`.
+    /// The JSON Schema of each connector's keys, by `source-<type>` and `sink-<type>`.
     #[must_use]
-    pub fn json_schema() -> Value {
-        let mut kinds = Vec::with_capacity(SOURCES.len());
-        for kind in SOURCES {
-            let generator =
-                SchemaSettings::default().with(|settings| settings.inline_subschemas = true).into_generator();
-            let schema = match kind {
-                "file" => generator.into_root_schema_for::<file::FileSpec>(),
-                "tcp" => generator.into_root_schema_for::<tcp::TcpSpec>(),
-                "http" => generator.into_root_schema_for::<HttpSpec>(),
-                _ => generator.into_root_schema_for::<generate::GenerateSpec>(),
-            };
-            kinds.push(with_type(kind, schema.to_value()));
-        }
-        json!({ "oneOf": kinds })
+    pub fn json_schemas() -> BTreeMap<String, Value> {
+        let sources = SOURCES.into_iter().map(|kind| (format!("source-{kind}"), source_schema(kind)));
+        let sinks = crate::sinks::json_schemas().into_iter();
+        sources.chain(sinks.map(|(kind, schema)| (format!("sink-{kind}"), schema))).collect()
     }
+}
+
+fn source_schema(kind: &str) -> Value {
+    let generator = SchemaSettings::default().with(|settings| settings.inline_subschemas = true).into_generator();
+    let schema = match kind {
+        "file" => generator.into_root_schema_for::<file::FileSpec>(),
+        "tcp" => generator.into_root_schema_for::<tcp::TcpSpec>(),
+        "http" => generator.into_root_schema_for::<HttpSpec>(),
+        _ => generator.into_root_schema_for::<generate::GenerateSpec>(),
+    };
+    with_type(kind, schema.to_value())
 }
 
 fn with_type(kind: &str, mut schema: Value) -> Value {
@@ -102,12 +105,14 @@ mod tests {
 
     #[test]
     fn every_source_has_a_schema() {
-        let schema = Registry::json_schema();
-        let kinds = schema["oneOf"].as_array().unwrap();
-        assert_eq!(kinds.len(), SOURCES.len());
-        for (kind, name) in kinds.iter().zip(SOURCES) {
-            assert_eq!(kind["properties"]["type"]["const"], name);
-            assert_eq!(kind["additionalProperties"], false);
+        let schemas = Registry::json_schemas();
+        for kind in SOURCES {
+            let schema = &schemas[&format!("source-{kind}")];
+            assert_eq!(schema["properties"]["type"]["const"], kind);
+            assert_eq!(schema["additionalProperties"], false);
+        }
+        for kind in crate::sinks::KINDS {
+            assert!(schemas.contains_key(&format!("sink-{kind}")), "{kind}");
         }
     }
 }

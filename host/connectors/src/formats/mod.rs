@@ -14,7 +14,6 @@ mod spec;
 mod text;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use arrow_schema::{ArrowError, SchemaRef};
 use millstream_engine::batch::{BadRecord, Chunk};

@@ -190,7 +190,9 @@ impl Source for FileSource {
         let may_end = self.available_now || (self.fixed && !self.config.tail);
         let spendable = limits.rows > 0 && limits.bytes > 0;
         let finished = may_end && is_through && spendable && planned.is_ok();
-        Ok(Poll { splits: splits.into_iter().map(FileSplit::into_split).collect(), finished, backlog_bytes })
+        let bytes = splits.iter().map(|split| split.to - split.from).sum();
+        let splits = splits.into_iter().map(FileSplit::into_split).collect();
+        Ok(Poll { splits, bytes, finished, backlog_bytes })
     }
 
     fn position(&self) -> Position {

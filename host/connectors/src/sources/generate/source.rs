@@ -99,6 +99,7 @@ impl Source for GenerateSource {
         let wanted = limits.rows.min(limits.bytes.div_ceil(row_bytes));
         let end = due.min(self.place.row.saturating_add(wanted));
         let split_rows = (SPLIT_BYTES / row_bytes).max(1);
+        let bytes = end.saturating_sub(self.place.row).saturating_mul(row_bytes);
         let mut splits = Vec::new();
         while self.place.row < end {
             let began_us = *self.place.began_us.get_or_insert(now_us);
@@ -109,7 +110,7 @@ impl Source for GenerateSource {
             splits.push(Split(serde_json::to_value(rows).expect("numbers are always JSON")));
         }
         let backlog_bytes = (due - end.min(due)).saturating_mul(row_bytes);
-        Ok(Poll { splits, finished: self.place.row >= self.config.rows, backlog_bytes })
+        Ok(Poll { splits, bytes, finished: self.place.row >= self.config.rows, backlog_bytes })
     }
 
     fn position(&self) -> Position {
