@@ -1,0 +1,1 @@
+//! Crashes and faults of the machine: what is left behind must equal an undisturbed run.
