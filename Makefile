@@ -1,0 +1,40 @@
+# Commands of the project; README.md shows how they are used. CARGO_TARGET_DIR chooses another target folder.
+# ALWAYS --release --workspace: features then unify in one way, and wasmtime is compiled once.
+
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+PLUGINS := -p text -p json -p geo
+WASM := cargo build --profile plugin --target wasm32-wasip2
+
+.PHONY: demo build plugins test bench fmt setup clean
+.DEFAULT_GOAL := build
+
+demo: setup build plugins   ## two pipelines on real input; PORT=8080 for another port
+	@python3 scripts/demo.py
+
+build: setup                ## the program, in target/release/millstream
+	cargo build --release --workspace
+
+plugins: setup              ## the stock plugins, in target/wasm32-wasip2/plugin/
+	$(WASM) $(PLUGINS)
+
+test:                       ## everything: format, lints, unit and whole-system tests
+	@scripts/setup.sh test
+	cargo fmt --all --check
+	$(WASM) $(PLUGINS) -p hostile
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo build --release --workspace
+	cargo test --release --workspace
+
+bench: setup plugins        ## the benchmarks behind docs/benchmarks.md
+	cargo run --release -p millstream-benches
+
+fmt:
+	cargo fmt --all
+
+setup:                      ## installs what is missing
+	@scripts/setup.sh
+
+clean:
+	cargo clean
+	rm -rf .demo
