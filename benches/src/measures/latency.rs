@@ -1,6 +1,7 @@
 //! Latency of a line from a TCP client through the journal and a step to a viewer of a tap: the way
 //! of a running pipeline up to where its sink begins. Lines carry the time at which they were sent.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -16,6 +17,8 @@ use crate::{Bench, Outcome};
 
 const LINES_PER_MS: u64 = 10;
 const SECONDS: u64 = 20;
+/// Writes of the disk alone.
+const SYNCS: usize = 500;
 /// Connections, first batches and cold code are not what is measured.
 const WARM_UP_MS: f64 = 2000.0;
 
@@ -56,6 +59,7 @@ pub(super) fn measure(bench: &Bench, report: &mut Report) -> Outcome<()> {
         hidden += read(&event, at, &mut latencies);
     }
     latencies.sort_by(f64::total_cmp);
+    disk(bench, report)?;
     report.figure("lines sent", sent as f64, "", Goal::None);
     report.figure("lines seen after the warm-up", latencies.len() as f64, "", Goal::None);
     // The tap shows the first rows of a large chunk, which are the oldest: figures are not too good.
@@ -69,6 +73,23 @@ pub(super) fn measure(bench: &Bench, report: &mut Report) -> Outcome<()> {
     ] {
         report.figure(what, quantile(&latencies, share), "ms", goal);
     }
+    Ok(())
+}
+
+/// How long the disk takes to make a page durable, which is under every figure here: a line waits for
+/// the journal and for the plan of its batch.
+fn disk(bench: &Bench, report: &mut Report) -> Outcome<()> {
+    let mut file = File::create(bench.at("disk"))?;
+    let mut times = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        let start = now();
+        file.write_all(&[1; 4096])?;
+        file.sync_data()?;
+        times.push(start.elapsed().as_secs_f64() * 1000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    report.figure("the disk alone: write and sync of 4 KiB, p50", quantile(&times, 0.5), "ms", Goal::None);
+    report.figure("the disk alone, p99", quantile(&times, 0.99), "ms", Goal::None);
     Ok(())
 }
 
