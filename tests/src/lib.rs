@@ -1,10 +1,14 @@
 //! What whole-system tests need: the real server on a data folder of its own, spoken to over REST as
 //! a user would, and killed as a machine would.
 
+mod command;
 mod plugins;
+mod rows;
 mod server;
 mod wait;
 
+pub use command::{Said, command};
 pub use plugins::plugin;
+pub use rows::{file_rows, table_rows};
 pub use server::{Answer, Server, binary};
 pub use wait::eventually;

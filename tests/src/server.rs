@@ -1,7 +1,8 @@
 //! The real binary as a child process: started on a free port, spoken to over REST, stopped by its
 //! own process id.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -127,6 +128,29 @@ impl Server {
         answer(agent().get(self.at(path)).call())
     }
 
+    /// GET with headers.
+    #[must_use]
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = agent().get(self.at(path));
+        answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).call())
+    }
+
+    /// POST with a spec in YAML.
+    #[must_use]
+    pub fn post_yaml(&self, path: &str, spec: &str) -> Answer {
+        self.send(path, &[("content-type", "application/yaml")], spec.as_bytes())
+    }
+
+    /// Dead letters of a pipeline, the oldest first.
+    ///
+    /// # Panics
+    /// When there is no such pipeline.
+    #[must_use]
+    pub fn dead_letters(&self, pipeline: &str) -> Vec<Value> {
+        let answer = self.get(&format!("/v1/pipelines/{pipeline}/dead-letters?limit=1000"));
+        answer.body.as_array().cloned().unwrap_or_else(|| panic!("{answer:?}"))
+    }
+
     /// POST with a JSON body.
     #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> Answer {
@@ -156,8 +180,39 @@ impl Server {
     /// # Errors
     /// When there was no answer.
     pub fn try_send(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, ureq::Error> {
-        let request = headers.iter().fold(agent().post(self.at(path)), |request, (name, value)| request.header(*name, *value));
+        let request = headers
+            .iter()
+            .fold(agent().post(self.at(path)), |request, (name, value)| request.header(*name, *value));
         request.send(body).map(|response| answer(Ok(response)))
+    }
+
+    /// Any method with a body that may be no JSON.
+    #[must_use]
+    pub fn send_as(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.at(path))
+            .header("content-type", "application/json");
+        answer(agent().run(request.body(body).expect("a request")))
+    }
+
+    /// POST of which only the head is sent: what is too large is refused before it comes.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn announce(&self, path: &str, content_type: &str, length: usize) -> Answer {
+        let address = self.url.strip_prefix("http://").expect("the address");
+        let mut socket = TcpStream::connect(address).expect("the server listens");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).expect("sent");
+        let mut text = String::new();
+        socket.read_to_string(&mut text).expect("an answer");
+        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        Answer { status, body: serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned())) }
     }
 
     /// Uploads a component.
@@ -187,7 +242,11 @@ impl Server {
     pub fn wait_for(&self, pipeline: &str, states: &[&str]) -> Value {
         eventually(&format!("{pipeline} to be {states:?}"), || {
             let body = self.get(&format!("/v1/pipelines/{pipeline}")).body;
-            let state = body["state"]["state"].as_str().or_else(|| body["state"].as_str()).unwrap_or_default().to_owned();
+            let state = body["state"]["state"]
+                .as_str()
+                .or_else(|| body["state"].as_str())
+                .unwrap_or_default()
+                .to_owned();
             assert!(state != "failed" || states.contains(&"failed"), "{body:#}");
             states.contains(&state.as_str()).then_some(body)
         })
