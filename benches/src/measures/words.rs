@@ -12,7 +12,7 @@ use crate::clock::median;
 use crate::process::{self, Cost};
 use crate::report::{Goal, Report};
 use crate::server::{Server, has_no_backlog, is_finished, plugin};
-use crate::{Bench, Outcome, corpus};
+use crate::{Bench, Outcome, corpus, native_wordcount};
 
 /// The text: runs take seconds.
 const CORPUS_BYTES: u64 = 480_000_000;
@@ -90,8 +90,10 @@ pub(super) fn against_native(bench: &Bench, report: &mut Report) -> Outcome<()> 
 }
 
 fn native(bench: &Bench, input: &Path, threads: u32) -> Outcome<Cost> {
-    let program = bench.binary.with_file_name("native-wordcount");
-    process::run(Command::new(program).arg(input).arg(bench.at("native.tsv")).arg(threads.to_string()))
+    let mut program = Command::new(std::env::current_exe()?);
+    process::run(
+        program.arg(native_wordcount::NAME).arg(input).arg(bench.at("native.tsv")).arg(threads.to_string()),
+    )
 }
 
 /// Fails unless both counted the same.
