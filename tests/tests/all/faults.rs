@@ -106,7 +106,7 @@ fn an_operator_that_always_breaks_fails_its_pipeline_and_loses_nothing() {
         let repaired = server
             .put(&format!("/v1/pipelines/{name}"), &spec(&name, dir.path(), &source, step("identity", None)));
         assert!(repaired.status < 300, "{repaired:?}");
-        let _ = eventually("the repaired pipeline's end", || {
+        eventually("the repaired pipeline's end", || {
             let document = server.get(&format!("/v1/pipelines/{name}")).body;
             (text(&document, "state") == "finished").then_some(())
         });
@@ -143,8 +143,8 @@ fn a_step_may_drop_what_breaks_it_or_fail() {
     let replaced =
         server.put("/v1/pipelines/fail", &spec("fail", dir.path(), &source, policy("trap", "dead-letter")));
     assert!(replaced.status < 300, "{replaced:?}");
-    let _ = eventually("the batch to go through", || (sunk(dir.path(), "fail").len() == 2).then_some(()));
-    let _ = eventually("the dead letter", || (server.dead_letters("fail").len() == 1).then_some(()));
+    eventually("the batch to go through", || (sunk(dir.path(), "fail").len() == 2).then_some(()));
+    eventually("the dead letter", || (server.dead_letters("fail").len() == 1).then_some(()));
 }
 
 #[test]
@@ -222,4 +222,46 @@ fn one_server_runs_good_pipelines_beside_broken_ones() {
         assert_eq!(rows, ["\"mill\"", "\"poison\"", "\"to\""]);
         let _ = server.wait_for(&format!("loop-{number}"), &["finished"]);
     }
+}
+
+#[test]
+fn a_batch_that_runs_again_after_a_crash_gives_the_same_bytes() {
+    let (dir, server) = server_with(&["hostile"]);
+    server.deploy(&json!({
+        "name": "dice",
+        "trigger": { "every": "5ms" },
+        // There is no checkpoint before the crash, so that all batches run again after it.
+        "checkpoint": { "every": "1h" },
+        "sources": { "lines": { "type": "http", "stream": "lines", "format": "text" } },
+        "steps": {
+            "seen": { "from": "lines", "wasm": "hostile/clock-and-random@0.1" },
+            "thrown": { "from": "seen", "select": { "all": 1, "die": "random % 1000", "at": "system_time % 1000000" } },
+            "sums": { "from": "thrown", "aggregate": { "by": ["all"], "compute": { "n": "count()", "dice": "sum(die)", "times": "sum(at)" } } },
+        },
+        "sinks": {
+            "out": table_sink(dir.path(), "rows", "thrown"),
+            "sums_out": { "from": "sums", "type": "sqlite", "path": dir.path().join("sums.db"), "table": "out", "key": ["all"] },
+        },
+    }));
+    let throw = |server: &Server, rows: usize| {
+        let _ = server.wait_for("dice", &["running"]);
+        for line in 0..3 {
+            assert_eq!(server.send("/v1/streams/lines", &[], format!("{line}\n").as_bytes()).status, 202);
+        }
+        eventually("the dice", || Some(sunk(dir.path(), "rows")).filter(|found| found.len() == rows))
+    };
+    let _ = throw(&server, 3);
+    server.kill();
+    let server = Server::start(&dir.path().join("data"));
+    let rows = throw(&server, 6);
+    // The sink has the rows of the first run, the state was made by the second one.
+    let numbers = rows
+        .iter()
+        .map(|row| -> Vec<i64> { row.split(" | ").map(|cell| cell.parse().expect("a number")).collect() });
+    let sum = numbers.fold([0, 0], |sum, row| [sum[0] + row[1], sum[1] + row[2]]);
+    let expected = format!("1 | 6 | {} | {}", sum[0], sum[1]);
+    let found = eventually("the sum of six dice", || {
+        sunk(dir.path(), "sums").into_iter().find(|row| row.starts_with("1 | 6 | "))
+    });
+    assert_eq!(found, expected, "{rows:?}");
 }

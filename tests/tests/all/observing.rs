@@ -83,7 +83,7 @@ fn batches_tell_what_they_did() {
     let (dir, server) = server_with(&["text"]);
     deploy_words(&server, dir.path());
     push(&server, "to be or not to be\n\n");
-    let _ = eventually("the words", || (sunk(dir.path(), "out").len() == 4).then_some(()));
+    eventually("the words", || (sunk(dir.path(), "out").len() == 4).then_some(()));
     let newest = eventually("progress", || {
         let progress = server.get("/v1/pipelines/words/progress").body;
         progress.as_array().and_then(|all| all.iter().find(|one| one["numInputRows"] == 2)).cloned()
@@ -165,7 +165,7 @@ fn metrics_count_rows_batches_and_requests() {
     let (dir, server) = server_with(&["text"]);
     deploy_words(&server, dir.path());
     push(&server, "a b c\n");
-    let _ = eventually("the words", || (sunk(dir.path(), "out").len() == 3).then_some(()));
+    eventually("the words", || (sunk(dir.path(), "out").len() == 3).then_some(()));
     let metrics = eventually("metrics", || {
         let body = server.get("/metrics").body;
         body.as_str().filter(|text| text.contains("millstream_rows_written_total")).map(str::to_owned)
