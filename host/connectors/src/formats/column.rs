@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StringArray};
-use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_array::types::{ArrowPrimitiveType, Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch};
+use arrow_cast::parse::{Parser, string_to_datetime};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use chrono::Utc;
 use millstream_engine::batch::{data_type, timestamp_us};
 use millstream_engine::pipeline::SpecError;
 use serde_json::{Map, Value};
@@ -140,47 +141,75 @@ fn wire_type(data_type: &DataType, wire: Wire) -> DataType {
 }
 
 fn finish_column(array: &ArrayRef, wire: Wire, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-    match wire {
-        Wire::Same => Ok(Arc::clone(array)),
-        Wire::Parsed => parsed(array, data_type),
-        Wire::Epoch(unit_us) => {
+    match (wire, data_type) {
+        (Wire::Same, _) => Ok(Arc::clone(array)),
+        (Wire::Parsed, DataType::Date32) => parsed::<Date32Type>(array, data_type, date),
+        (Wire::Parsed, _) => parsed::<TimestampMicrosecondType>(array, data_type, time),
+        (Wire::Epoch(unit_us), _) => {
             let times: PrimitiveArray<TimestampMicrosecondType> =
-                array.as_primitive::<Int64Type>().try_unary(|value| epoch_us(value, unit_us))?;
+                array.as_primitive::<Int64Type>().try_unary(|value| {
+                    let no_time = || ArrowError::ComputeError(format!("{value} is no timestamp"));
+                    epoch_us(value, unit_us).ok_or_else(no_time)
+                })?;
             Ok(Arc::new(times.with_data_type(data_type.clone())))
         }
     }
 }
 
-const STRICT: CastOptions<'static> =
-    CastOptions { safe: false, format_options: arrow_cast::display::FormatOptions::new() };
-
-fn epoch_us(value: i64, unit_us: i64) -> Result<i64, ArrowError> {
-    value.checked_mul(unit_us).ok_or_else(|| ArrowError::ComputeError(format!("{value} is no timestamp")))
+fn parsed<T: ArrowPrimitiveType>(
+    text: &ArrayRef,
+    data_type: &DataType,
+    parse: fn(&str) -> Option<T::Native>,
+) -> Result<ArrayRef, ArrowError> {
+    let values = text.as_string::<i32>().iter().map(|text| {
+        let Some(text) = text else { return Ok(None) };
+        parse(text).map(Some).ok_or_else(|| ArrowError::ParseError(format!("{text} is no {data_type}")))
+    });
+    let values = values.collect::<Result<PrimitiveArray<T>, ArrowError>>()?;
+    Ok(Arc::new(values.with_data_type(data_type.clone())))
 }
 
-/// Parses text. Arrow knows `UTC` only with a database of time zones, so times are parsed at offset
-/// zero and called UTC afterwards.
-fn parsed(text: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-    if !matches!(data_type, DataType::Timestamp(_, _)) {
-        return cast_with_options(text, data_type, &STRICT);
+/// Microseconds since 1970 of so many units, unless that is out of range.
+pub(crate) fn epoch_us(value: i64, unit_us: i64) -> Option<i64> {
+    value.checked_mul(unit_us)
+}
+
+/// Microseconds since 1970 of a time by RFC 3339; without an offset it is UTC, without a time midnight.
+pub(crate) fn time(text: &str) -> Option<i64> {
+    string_to_datetime(&Utc, text).ok().map(|time| time.timestamp_micros())
+}
+
+/// Days since 1970 of `YYYY-MM-DD`; years beyond four digits have a sign. Arrow takes a time as well
+/// and drops it, so the form is looked at first.
+pub(crate) fn date(text: &str) -> Option<i32> {
+    let is_date = text.len() == 10 || text.starts_with(['+', '-']);
+    let is_date = is_date && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+'));
+    if is_date { Date32Type::parse(text) } else { None }
+}
+
+/// Appends the bytes that hexadecimal digits stand for, two digits a byte; answers false, with
+/// anything appended, when they are no such digits.
+pub(crate) fn hexadecimal(digits: &[u8], bytes: &mut Vec<u8>) -> bool {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let mut pairs = digits.chunks_exact(2);
+    for pair in &mut pairs {
+        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return false };
+        bytes.push(high << 4 | low);
     }
-    let at_zero = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
-    let times = cast_with_options(text, &at_zero, &STRICT)?;
-    Ok(Arc::new(times.as_primitive::<TimestampMicrosecondType>().clone().with_data_type(data_type.clone())))
+    pairs.remainder().is_empty()
 }
 
 /// Whether one piece of text is a value of a column, by the same rules that whole columns go through.
 pub(crate) fn text_fits(text: &str, wire: Wire, data_type: &DataType) -> bool {
     match (wire, data_type) {
-        (Wire::Parsed, _) => {
-            let one: ArrayRef = Arc::new(StringArray::from(vec![text]));
-            parsed(&one, data_type).is_ok()
-        }
-        (Wire::Epoch(unit_us), _) => text.parse::<i64>().is_ok_and(|value| epoch_us(value, unit_us).is_ok()),
+        (Wire::Parsed, DataType::Date32) => date(text).is_some(),
+        (Wire::Parsed, _) => time(text).is_some(),
+        (Wire::Epoch(unit_us), _) => text.parse().ok().and_then(|value| epoch_us(value, unit_us)).is_some(),
         (Wire::Same, DataType::Boolean) => ["true", "false"].contains(&text.to_ascii_lowercase().as_str()),
         (Wire::Same, DataType::Int32) => text.parse::<i32>().is_ok(),
         (Wire::Same, DataType::Int64) => text.parse::<i64>().is_ok(),
         (Wire::Same, DataType::Float32 | DataType::Float64) => text.parse::<f64>().is_ok(),
+        (Wire::Same, DataType::Binary) => hexadecimal(text.as_bytes(), &mut Vec::new()),
         (Wire::Same, _) => true,
     }
 }

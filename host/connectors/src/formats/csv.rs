@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_csv::ReaderBuilder;
@@ -10,7 +11,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use millstream_engine::batch::BadRecord;
 use millstream_engine::pipeline::SpecError;
 
-use super::column::{self, Columns, Wire};
+use super::column::{self, Columns};
 use super::cut::Span;
 use super::isolate::{Decode, runs};
 use super::shown;
@@ -201,7 +202,7 @@ impl Decode for Csv<'_> {
                     "column `{}` is empty and may not be null, expected {expected}",
                     field.name()
                 )),
-                false if fits(value, wire, field.data_type()) => None,
+                false if column::text_fits(value, wire, field.data_type()) => None,
                 false => {
                     Some(format!("column `{}` is {:?}, expected {expected}", field.name(), shown(value)))
                 }
@@ -210,23 +211,20 @@ impl Decode for Csv<'_> {
     }
 }
 
-fn fits(value: &str, wire: Wire, data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Binary => hexadecimal(value).is_some(),
-        _ => column::text_fits(value, wire, data_type),
-    }
-}
-
 /// What arrow's reader leaves to do: bytes in hexadecimal, empty text that is no null.
 fn refine(array: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
     match field.data_type() {
         DataType::Binary => {
-            let values = array.as_string::<i32>().iter();
-            let values = values.map(|value| {
-                let Some(value) = value else { return Ok(None) };
-                hexadecimal(value).map(Some).ok_or_else(|| ArrowError::CsvError("no hexadecimal".to_owned()))
-            });
-            Ok(Arc::new(values.collect::<Result<arrow_array::BinaryArray, _>>()?))
+            let mut bytes = BinaryBuilder::with_capacity(array.len(), 0);
+            let mut value = Vec::new();
+            for text in array.as_string::<i32>() {
+                value.clear();
+                if !text.is_none_or(|text| column::hexadecimal(text.as_bytes(), &mut value)) {
+                    return Err(ArrowError::CsvError("no hexadecimal".to_owned()));
+                }
+                bytes.append_option(text.map(|_| &value));
+            }
+            Ok(Arc::new(bytes.finish()))
         }
         DataType::Utf8 if !field.is_nullable() && array.null_count() > 0 => {
             let values = array.as_string::<i32>().iter();
@@ -234,13 +232,4 @@ fn refine(array: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
         }
         _ => Ok(Arc::clone(array)),
     }
-}
-
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }

@@ -9,8 +9,7 @@ use millstream_engine::batch::Chunk;
 use millstream_engine::journal::Decoder;
 use millstream_engine::source::{ChunkStream, SourceError};
 
-use super::cut::{CutterConfig, Tail};
-use super::{Cutter, Format, Layout};
+use super::{Cut, Cutter, CutterConfig, Format, Layout, Tail};
 
 /// The chunks of records that a cutter finds.
 pub(crate) struct RecordStream {
@@ -109,11 +108,16 @@ pub(crate) fn header(
 ) -> Result<Option<Layout>, SourceError> {
     let cut = cutter.next(1).map_err(|error| io_error(origin, &error))?;
     let Some(cut) = cut else { return Ok(None) };
-    let Some(span) = cut.spans.first() else {
+    header_of(format, &cut, origin).map(Some)
+}
+
+/// Finds the columns in the first record of a cut.
+pub(crate) fn header_of(format: &Format, cut: &Cut<'_>, origin: &str) -> Result<Layout, SourceError> {
+    let Some(span) = cut.first() else {
         let message =
             format!("{origin}: the first record is no header: it is too long or its quotes are wrong");
         return Err(SourceError::Permanent(message));
     };
     let layout = format.layout(&cut.bytes[span.start..span.end]);
-    layout.map(Some).map_err(|why| SourceError::Permanent(format!("{origin}: {why}")))
+    layout.map_err(|why| SourceError::Permanent(format!("{origin}: {why}")))
 }

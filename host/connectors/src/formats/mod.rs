@@ -3,11 +3,15 @@
 //!
 //! The law: a bad record never spoils its neighbours, and cuts depend on nothing but the data.
 
+mod cells;
 mod column;
 mod csv;
 mod cut;
+mod cutter;
 mod decoder;
+mod find;
 mod isolate;
+mod json;
 mod ndjson;
 pub(crate) mod parquet;
 mod spec;
@@ -20,9 +24,9 @@ use millstream_engine::batch::{BadRecord, Chunk};
 
 pub(crate) use column::Columns;
 pub(crate) use csv::Layout;
-pub(crate) use cut::{Cut, Cutter};
-pub(crate) use cut::{CutterConfig, Tail};
-pub(crate) use decoder::{EntryStart, header};
+pub(crate) use cut::{Cut, Tail};
+pub(crate) use cutter::{Cutter, CutterConfig};
+pub(crate) use decoder::{EntryStart, header, header_of};
 pub(crate) use decoder::{RecordDecoder, RecordStream, io_error};
 pub(crate) use spec::ColumnsSchema;
 pub use spec::{CsvSpec, FormatKind, FormatSpec};
@@ -91,9 +95,7 @@ impl Format {
     ) -> Result<Chunk, ArrowError> {
         let mut chunk = match self.kind {
             FormatKind::Text => text::rows(self.schema(), cut, origin)?,
-            FormatKind::Ndjson | FormatKind::Parquet => {
-                isolate::rows(&ndjson::Ndjson { columns: &self.columns }, cut, origin)?
-            }
+            FormatKind::Ndjson | FormatKind::Parquet => ndjson::rows(&self.columns, cut, origin)?,
             FormatKind::Csv => {
                 let layout = match layout {
                     Some(layout) => Cow::Borrowed(layout),

@@ -1,101 +1,233 @@
-//! `ndjson`: a line is a JSON object. Missing keys are null, keys without a column are ignored.
+//! `ndjson`: a line is a JSON object. A key that is missing is null, keys without a column are
+//! ignored (but must be JSON). Nothing is converted: a value that is not of its column's type makes
+//! the record bad, and so does a column that stands twice.
+//!
+//! What a column takes besides null:
+//! - `boolean`: `true` and `false`;
+//! - `int32`, `int64`, `timestamp_s`, `timestamp_ms`, `timestamp_us`: a number without fraction and
+//!   exponent (neither `1.0` nor `1e3`) that is in range; never a string;
+//! - `float32`, `float64`: any number up to the greatest float; the nearest float is taken;
+//! - `utf8`: a string; `binary`: a string of hexadecimal digits, two a byte;
+//! - `date`: a string `YYYY-MM-DD`;
+//! - `timestamp`: a string by RFC 3339; without an offset it is UTC, without a time midnight; digits
+//!   beyond microseconds are cut off, as everywhere in the engine.
 
-use arrow_array::RecordBatch;
-use arrow_json::ReaderBuilder;
-use arrow_schema::{ArrowError, DataType, SchemaRef};
-use serde_json::{Map, Value};
+use std::collections::HashMap;
 
-use super::column::{self, Columns, Wire};
-use super::cut::Span;
-use super::isolate::{Decode, runs};
-use super::shown;
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::ArrowError;
+use millstream_engine::batch::Chunk;
+use serde_json::Value;
 
-/// Decodes JSON lines into columns.
-pub(crate) struct Ndjson<'a> {
-    /// What is wanted of them.
-    pub(crate) columns: &'a Columns,
-}
+use super::cells::Cells;
+use super::column::{self, Columns};
+use super::cut::Cut;
+use super::json::{NotJson, Scanner};
+use super::{bad_record, shown};
 
-impl Decode for Ndjson<'_> {
-    fn schema(&self) -> &SchemaRef {
-        self.columns.schema()
-    }
+/// With more columns than this a table finds them faster than a search.
+const SEARCHED_COLUMNS_MAX: usize = 16;
 
-    fn decode(&self, bytes: &[u8], spans: &[Span]) -> Result<RecordBatch, ArrowError> {
-        // The decoder knows no lines: without this, a line that is cut off could go on in the next.
-        if !spans.iter().all(|span| is_braced(&bytes[span.start..span.end])) {
-            return Err(ArrowError::JsonError("a line is no object".to_owned()));
-        }
-        let builder = ReaderBuilder::new(self.columns.wire_schema().clone()).with_batch_size(spans.len() + 1);
-        let mut decoder = builder.build_decoder()?;
-        for run in runs(bytes, spans) {
-            let used = decoder.decode(run)?;
-            if used < run.len() {
-                return Err(ArrowError::JsonError("a line holds several objects".to_owned()));
-            }
-        }
-        match decoder.flush()? {
-            Some(rows) => self.columns.finish(rows.columns(), rows.num_rows()),
-            None => Ok(RecordBatch::new_empty(self.schema().clone())),
-        }
-    }
-
-    fn explain(&self, record: &[u8]) -> Option<String> {
-        let object: Map<String, Value> = match serde_json::from_slice(record) {
-            Ok(Value::Object(object)) => object,
-            Ok(other) => return Some(format!("the line is {}, expected a JSON object", kind(&other))),
-            Err(error) => return Some(format!("the line is no JSON: {error}")),
+/// The rows of a cut: one pass, no tree, no halving; a bad record takes back what it had appended.
+pub(crate) fn rows(columns: &Columns, cut: &Cut<'_>, origin: &str) -> Result<Chunk, ArrowError> {
+    let mut reader = Reader::new(columns, cut.spans.len());
+    let mut bad = Vec::new();
+    // A newline is never part of a longer character, so lines are valid if their whole is.
+    let whole = simdutf8::basic::from_utf8(cut.bytes).ok();
+    for span in cut.spans {
+        let record = &cut.bytes[span.start..span.end];
+        let line = match whole {
+            Some(text) => Ok(&text[span.start..span.end]),
+            None => simdutf8::compat::from_utf8(record),
         };
-        let fields = self.columns.schema().fields().iter().enumerate();
-        fields.into_iter().find_map(|(index, field)| {
-            let wire = self.columns.wire(index);
-            let expected = column::expected(wire, field.data_type());
-            match object.get(field.name()) {
-                None | Some(Value::Null) if field.is_nullable() => None,
-                None => Some(format!(
-                    "column `{}` is missing and may not be null, expected {expected}",
-                    field.name()
-                )),
-                Some(Value::Null) => {
-                    Some(format!("column `{}` may not be null, expected {expected}", field.name()))
+        let reason = match line {
+            Ok(line) => match reader.read(line) {
+                Ok(()) => continue,
+                Err(fault) => reader.explain(line, fault),
+            },
+            Err(error) => format!("the line is no JSON: it is not UTF-8: {error}"),
+        };
+        let position = format!("{origin}, byte {}", cut.at + span.start as u64);
+        bad.push(bad_record(position, record, reason));
+    }
+    Ok(Chunk { rows: reader.finish()?, bad })
+}
+
+/// Why a line is no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    NotJson,
+    /// The column, and where its value is in the line.
+    Value {
+        column: usize,
+        from: usize,
+        to: usize,
+    },
+    Null(usize),
+    Missing(usize),
+    Twice(usize),
+}
+
+impl From<NotJson> for Fault {
+    fn from(_: NotJson) -> Self {
+        Self::NotJson
+    }
+}
+
+struct Reader<'a> {
+    columns: &'a Columns,
+    names: Vec<&'a str>,
+    /// Only when there are many columns.
+    places: HashMap<&'a str, usize>,
+    cells: Vec<Cells>,
+    rows: usize,
+    scratch: String,
+}
+
+impl<'a> Reader<'a> {
+    fn new(columns: &'a Columns, rows: usize) -> Self {
+        let fields = columns.schema().fields();
+        let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+        let places = match names.len() > SEARCHED_COLUMNS_MAX {
+            true => names.iter().enumerate().map(|(place, name)| (*name, place)).collect(),
+            false => HashMap::new(),
+        };
+        let cells = fields.iter().enumerate();
+        let cells = cells.map(|(index, field)| Cells::new(field.data_type(), columns.wire(index), rows));
+        Self { columns, names, places, cells: cells.collect(), rows: 0, scratch: String::new() }
+    }
+
+    fn read(&mut self, line: &str) -> Result<(), Fault> {
+        let read = self.object(&mut Scanner::new(line)).and_then(|()| self.complete());
+        match read {
+            Ok(()) => self.rows += 1,
+            Err(_) => self.cells.iter_mut().for_each(|cells| cells.truncate(self.rows)),
+        }
+        read
+    }
+
+    fn object(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        scanner.space();
+        scanner.expect(b'{')?;
+        scanner.space();
+        if scanner.skip(b'}') {
+            return Ok(scanner.end()?);
+        }
+        // Keys mostly come in the same order, so the search begins where it ended.
+        let mut hint = 0;
+        loop {
+            let key = scanner.string(&mut self.scratch)?;
+            let column = find(&self.names, &self.places, key, hint);
+            scanner.space();
+            scanner.expect(b':')?;
+            scanner.space();
+            match column {
+                Some(column) => {
+                    self.value(column, scanner)?;
+                    hint = column + 1;
                 }
-                Some(value) if fits(value, wire, field.data_type()) => None,
-                Some(value) => {
-                    let text = value.to_string();
-                    Some(format!("column `{}` is {}, expected {expected}", field.name(), shown(&text)))
-                }
+                None => scanner.value(&mut self.scratch)?,
             }
-        })
-    }
-}
-
-fn is_braced(line: &[u8]) -> bool {
-    let line = line.trim_ascii();
-    line.len() >= 2 && line[0] == b'{' && line[line.len() - 1] == b'}'
-}
-
-fn fits(value: &Value, wire: Wire, data_type: &DataType) -> bool {
-    match value {
-        Value::String(text) if *data_type == DataType::Binary => {
-            text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            scanner.space();
+            if scanner.skip(b'}') {
+                return Ok(scanner.end()?);
+            }
+            scanner.expect(b',')?;
+            scanner.space();
         }
-        Value::String(text) => *data_type != DataType::Boolean && column::text_fits(text, wire, data_type),
-        Value::Number(number) => {
-            let text_type = matches!(data_type, DataType::Utf8 | DataType::Binary | DataType::Boolean);
-            !text_type && wire != Wire::Parsed && column::text_fits(&number.to_string(), wire, data_type)
+    }
+
+    #[inline]
+    fn value(&mut self, column: usize, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        let cells = &mut self.cells[column];
+        if cells.len() > self.rows {
+            return Err(Fault::Twice(column));
         }
-        Value::Bool(_) => *data_type == DataType::Boolean,
-        Value::Null | Value::Array(_) | Value::Object(_) => false,
+        if scanner.peek() == b'n' {
+            scanner.word("null")?;
+            if !self.columns.schema().field(column).is_nullable() {
+                return Err(Fault::Null(column));
+            }
+            cells.push_null();
+            return Ok(());
+        }
+        let from = scanner.at();
+        if cells.push(scanner, &mut self.scratch)? {
+            return Ok(());
+        }
+        scanner.go_back(from);
+        scanner.value(&mut self.scratch)?;
+        Err(Fault::Value { column, from, to: scanner.at() })
+    }
+
+    /// Makes columns whose keys are missing null.
+    fn complete(&mut self) -> Result<(), Fault> {
+        let fields = self.columns.schema().fields();
+        for (column, cells) in self.cells.iter_mut().enumerate() {
+            if cells.len() > self.rows {
+                continue;
+            }
+            if !fields[column].is_nullable() {
+                return Err(Fault::Missing(column));
+            }
+            cells.push_null();
+        }
+        Ok(())
+    }
+
+    fn explain(&self, line: &str, fault: Fault) -> String {
+        let expected = |column: usize| {
+            let data_type = self.columns.schema().field(column).data_type();
+            column::expected(self.columns.wire(column), data_type)
+        };
+        match fault {
+            Fault::NotJson => not_json(line),
+            Fault::Value { column, from, to } => {
+                let value = shown(&line[from..to]);
+                format!("column `{}` is {value}, expected {}", self.names[column], expected(column))
+            }
+            Fault::Null(column) => {
+                format!("column `{}` may not be null, expected {}", self.names[column], expected(column))
+            }
+            Fault::Missing(column) => format!(
+                "column `{}` is missing and may not be null, expected {}",
+                self.names[column],
+                expected(column)
+            ),
+            Fault::Twice(column) => format!("column `{}` stands twice, expected once", self.names[column]),
+        }
+    }
+
+    fn finish(self) -> Result<RecordBatch, ArrowError> {
+        let schema = self.columns.schema();
+        let cells = self.cells.into_iter().zip(schema.fields());
+        let arrays = cells.map(|(cells, field)| cells.finish(field.data_type()));
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        RecordBatch::try_new_with_options(schema.clone(), arrays.collect::<Result<_, _>>()?, &options)
     }
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+#[inline]
+fn find(names: &[&str], places: &HashMap<&str, usize>, key: &str, hint: usize) -> Option<usize> {
+    if names.get(hint) == Some(&key) {
+        return Some(hint);
     }
+    match places.is_empty() {
+        true => names.iter().position(|name| *name == key),
+        false => places.get(key).copied(),
+    }
+}
+
+/// A slower reader has better words for what is wrong.
+fn not_json(line: &str) -> String {
+    let kind = match serde_json::from_str(line) {
+        Err(error) => return format!("the line is no JSON: {error}"),
+        Ok(Value::Null) => "null",
+        Ok(Value::Bool(_)) => "a boolean",
+        Ok(Value::Number(_)) => "a number",
+        Ok(Value::String(_)) => "a string",
+        Ok(Value::Array(_)) => "an array",
+        Ok(Value::Object(_)) => return "the line is no JSON that can be read".to_owned(),
+    };
+    format!("the line is {kind}, expected a JSON object")
 }

@@ -6,8 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use arrow_cast::cast;
+use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use arrow_select::filter::filter_record_batch;
 use millstream_engine::batch::{BadRecord, Chunk, type_name};
@@ -15,7 +16,7 @@ use millstream_engine::source::{ChunkStream, SourceError};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::column::Wire;
+use super::column::{Wire, epoch_us};
 use super::{Format, bad_record};
 
 /// One row group of a file.
@@ -214,10 +215,7 @@ impl RowGroupStream {
     /// A row as a JSON object as the file has it, so that it can be read again.
     fn reject(&self, row: &RecordBatch, index: u64, column: &str) -> Result<BadRecord, ArrowError> {
         let mut json = arrow_json::LineDelimitedWriter::new(Vec::new());
-        let columns = row.schema_ref().fields().iter().zip(row.columns());
-        let columns = columns.map(|(field, column)| Ok((field.name().clone(), without_zone(column)?)));
-        let row = RecordBatch::try_from_iter(columns.collect::<Result<Vec<_>, ArrowError>>()?)?;
-        json.write(&row)?;
+        json.write(row)?;
         let bytes = json.into_inner();
         let reason =
             format!("column `{column}` is null and may not be: allow it in `schema`, or correct the file");
@@ -225,27 +223,16 @@ impl RowGroupStream {
     }
 }
 
-/// The same moments without a time zone: arrow's kernels refuse most zones by name.
-fn without_zone(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    match column.data_type() {
-        DataType::Timestamp(unit, Some(_)) => {
-            cast(&cast(column, &DataType::Int64)?, &DataType::Timestamp(*unit, None))
-        }
-        _ => Ok(Arc::clone(column)),
-    }
-}
+/// Arrow would make null of what does not fit; that must be said instead.
+const STRICT: CastOptions<'static> =
+    CastOptions { safe: false, format_options: arrow_cast::display::FormatOptions::new() };
 
 fn shaped(column: &ArrayRef, field: &Field, wire: Wire) -> Result<ArrayRef, ArrowError> {
-    let Wire::Epoch(unit_us) = wire else {
-        let DataType::Timestamp(_, _) = field.data_type() else { return cast(column, field.data_type()) };
-        let times = cast(&without_zone(column)?, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
-        let times = times.as_primitive::<arrow_array::types::TimestampMicrosecondType>().clone();
-        return Ok(Arc::new(times.with_data_type(field.data_type().clone())));
-    };
-    let numbers = cast(column, &DataType::Int64)?;
-    let numbers = numbers.as_primitive::<arrow_array::types::Int64Type>();
-    let times = numbers.try_unary::<_, arrow_array::types::TimestampMicrosecondType, _>(|value| {
-        value.checked_mul(unit_us).ok_or_else(|| ArrowError::ComputeError(format!("{value} is no timestamp")))
+    let Wire::Epoch(unit_us) = wire else { return cast_with_options(column, field.data_type(), &STRICT) };
+    let numbers = cast_with_options(column, &DataType::Int64, &STRICT)?;
+    let numbers = numbers.as_primitive::<Int64Type>();
+    let times = numbers.try_unary::<_, TimestampMicrosecondType, _>(|value| {
+        epoch_us(value, unit_us).ok_or_else(|| ArrowError::ComputeError(format!("{value} is no timestamp")))
     })?;
     Ok(Arc::new(times.with_data_type(field.data_type().clone())))
 }

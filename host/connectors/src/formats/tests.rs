@@ -1,6 +1,7 @@
 //! Bytes in, rows and bad records out, through the same door as journals.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
@@ -95,7 +96,7 @@ fn bad_json_lines_say_column_value_and_what_was_expected() {
         (r#"{"s": "x"}"#, "column `n` is missing and may not be null"),
         (r#"{"n": null}"#, "column `n` may not be null"),
         (r#"{"n": 1, "s": 5}"#, "column `s` is 5, expected text"),
-        (r#"{"n": 1, "s": {"a": 1}}"#, r#"column `s` is {"a":1}, expected text"#),
+        (r#"{"n": 1, "s": {"a": 1}}"#, r#"column `s` is {"a": 1}, expected text"#),
         (r#"{"n": 1, "at": "yesterday"}"#, r#"column `at` is "yesterday", expected a time like"#),
         (r#"{"n": 1, "at": 1717149600}"#, "column `at` is 1717149600, expected a time like"),
         (
@@ -117,6 +118,93 @@ fn bad_json_lines_say_column_value_and_what_was_expected() {
     for (bad, (line, reason)) in bad.iter().zip(&cases) {
         assert_eq!(bad.bytes, line.as_bytes());
         assert!(bad.reason.contains(reason), "{}", bad.reason);
+    }
+}
+
+/// Arrow's JSON reader took each of these and made another value of it.
+#[test]
+fn a_json_value_that_is_not_exactly_of_its_type_is_bad() {
+    let cases: [(&str, &[&str], &[&str]); 9] = [
+        (
+            "int64",
+            &["9223372036854775807", "-9223372036854775808", "-0"],
+            &["1.5", "1.0", "1e3", "\"7\"", "9223372036854775808", "true", "[1]"],
+        ),
+        ("int32", &["2147483647"], &["2147483648", "-2147483649", "2e0", "\"2\""]),
+        ("float32", &["1", "0.1", "3e38"], &["4e38", "-1e99", "\"1\"", "false"]),
+        ("float64", &["-1.5e-300", "1e-999", "12345678901234567890"], &["1e309", "\"NaN\"", "{}"]),
+        ("utf8", &["\"\"", "\"\\u00e4\""], &["true", "5", "[]"]),
+        ("boolean", &["true", "false"], &["0", "1", "\"true\""]),
+        ("binary", &["\"\"", "\"0aF0\""], &["\"0af\"", "\"0g\"", "10"]),
+        (
+            "date",
+            &["\"2024-02-29\"", "\"+12024-02-29\""],
+            &["\"2024-02-30\"", "\"2024-02-29T23:59:59Z\"", "\" 2024-02-2\"", "\"20240229\"", "19000"],
+        ),
+        (
+            "timestamp",
+            &["\"2024-02-29T00:00:00Z\"", "\"2024-02-29 00:00:00.123456\"", "\"1969-12-31\""],
+            &["\"2024-02-29T24:00:00Z\"", "\"2024-02-29T00:00:00Mars\"", "0"],
+        ),
+    ];
+    for (data_type, good, wrong) in cases {
+        let format = format(FormatKind::Ndjson, json!({ "a": data_type }));
+        let lines =
+            |values: &[&str]| values.iter().map(|value| format!("{{\"a\":{value}}}\n")).collect::<String>();
+        let (rows, bad) = decode(&format, lines(good).as_bytes());
+        assert!(bad.is_empty(), "{data_type}: {bad:?}");
+        assert_eq!((rows.num_rows(), rows.column(0).null_count()), (good.len(), 0), "{data_type}");
+        let (rows, bad) = decode(&format, lines(wrong).as_bytes());
+        assert_eq!(rows.num_rows(), 0, "{data_type}: {rows:?}");
+        for (bad, value) in bad.iter().zip(wrong) {
+            assert!(bad.reason.starts_with(&format!("column `a` is {value}, expected ")), "{}", bad.reason);
+        }
+    }
+}
+
+#[test]
+fn a_bad_json_line_takes_back_what_it_had_appended() {
+    let schema = json!({ "s": "utf8", "ok": "boolean", "n": "int32", "x": "float64", "b": "binary" });
+    let format = format(FormatKind::Ndjson, schema);
+    let good = r#"{"s":"ab","ok":true,"n":1,"x":0.5,"b":"ff"}"#;
+    let input = [
+        good,
+        r#"{"s":"gone","ok":false,"n":9,"x":9,"b":"0"}"#,
+        r#"{"s":null,"ok":null,"n":null,"x":null,"b":null,"s":"again"}"#,
+        r#"{"b":"00","unknown":[{"s":1}],"unknown":2}"#,
+        r#"{"s":"gone","unknown":[1,]}"#,
+        "{}",
+        good,
+    ];
+    let (rows, bad) = decode(&format, input.join("\n").as_bytes());
+    let reasons: Vec<&str> = bad.iter().map(|bad| bad.reason.as_str()).collect();
+    assert_eq!(bad.len(), 3, "{reasons:?}");
+    assert_eq!(reasons[0], "column `b` is \"0\", expected bytes in hexadecimal");
+    assert_eq!(reasons[1], "column `s` stands twice, expected once");
+    assert!(reasons[2].starts_with("the line is no JSON: "), "{}", reasons[2]);
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(texts(&rows, 0), [some("ab"), None, None, some("ab")]);
+    let bytes: Vec<_> = rows.column(4).as_binary::<i32>().iter().collect();
+    assert_eq!(bytes, [Some(&[255_u8][..]), Some(&[0]), None, Some(&[255])]);
+    assert_eq!(rows.column(1).as_boolean().true_count(), 2);
+    assert_eq!(rows.slice(0, 1), rows.slice(3, 1));
+}
+
+#[test]
+fn many_json_columns_are_found_in_any_order() {
+    let names: Vec<String> = (0..40).map(|i| format!("c{i}")).collect();
+    let schema = names.iter().map(|name| (name.clone(), json!("int64"))).collect::<serde_json::Map<_, _>>();
+    let format = format(FormatKind::Ndjson, Value::Object(schema));
+    let line = |order: &mut dyn Iterator<Item = usize>| {
+        let pairs: Vec<String> = order.map(|i| format!("\"c{i}\": {i}")).collect();
+        format!("{{ {} }}\n", pairs.join(" , "))
+    };
+    let input =
+        [line(&mut (0..40)), line(&mut (0..40).rev()), line(&mut (0..40).map(|i| i * 7 % 40))].concat();
+    let (rows, bad) = decode(&format, input.as_bytes());
+    assert!(bad.is_empty(), "{bad:?}");
+    for column in 0..40 {
+        assert_eq!(ints(&rows, column), [Some(i64::try_from(column).unwrap()); 3]);
     }
 }
 
@@ -174,7 +262,7 @@ fn a_bad_csv_record_brings_its_header_along() {
     let format = format(FormatKind::Csv, json!({ "n": "int64", "s": "utf8" }));
     let (_, bad) = decode(&format, b"s,n\nx,y\n");
     assert_eq!(bad[0].bytes, b"s,n\nx,y");
-    let again = format.single_records(&[b"s,n\nx,5", b"6,z", &bad[0].bytes]).unwrap();
+    let again = format.single_records(&[b"s,n\nx,5".as_slice(), b"6,z", &bad[0].bytes]).unwrap();
     assert_eq!(ints(&again.rows, 0), [Some(5), Some(6)]);
     assert_eq!(again.bad.len(), 1);
 }
@@ -258,6 +346,18 @@ proptest! {
             };
             prop_assert_eq!(ends(block), ends(1 << 20));
         }
+    }
+
+    #[test]
+    fn json_reads_what_was_written(records in prop::collection::vec((any::<Option<String>>(), any::<i64>(), prop::num::f64::NORMAL), 1..60)) {
+        let format = format(FormatKind::Ndjson, json!({ "s": "utf8", "n": "int64", "x": "float64" }));
+        let lines = records.iter().map(|(text, number, float)| json!({ "n": number, "x": float, "s": text }).to_string() + "\n");
+        let (rows, bad) = decode(&format, lines.collect::<String>().as_bytes());
+        prop_assert!(bad.is_empty(), "{:?}", bad);
+        prop_assert_eq!(texts(&rows, 0), records.iter().map(|(text, _, _)| text.clone()).collect::<Vec<_>>());
+        prop_assert_eq!(ints(&rows, 1), records.iter().map(|(_, number, _)| Some(*number)).collect::<Vec<_>>());
+        let floats = rows.column(2).as_primitive::<arrow_array::types::Float64Type>().values();
+        prop_assert_eq!(floats.to_vec(), records.iter().map(|(_, _, float)| *float).collect::<Vec<_>>());
     }
 
     #[test]
