@@ -37,6 +37,13 @@ pub(crate) struct Found {
     modified: SystemTime,
 }
 
+impl Found {
+    /// A file that is not at its path any more.
+    pub(crate) fn gone(path: &str) -> Self {
+        Self { path: path.to_owned(), bytes: 0, modified: SystemTime::UNIX_EPOCH }
+    }
+}
+
 impl Pattern {
     /// Reads a path or pattern.
     pub(crate) fn new(path: &str) -> Result<Self, String> {

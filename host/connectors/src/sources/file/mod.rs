@@ -1,6 +1,8 @@
 //! `type: file`: reads files that match a path, in a stated order, and looks for new ones.
 //! Files stay where they are; a position is the set of files done and how far the open ones are.
 
+mod followed;
+mod kept;
 mod listing;
 mod open;
 mod place;
@@ -42,7 +44,9 @@ pub(crate) struct FileSpec {
     /// Whether files that appear later are read too.
     #[serde(default = "yes")]
     watch: bool,
-    /// Whether files grow: an unfinished last record waits for its end.
+    /// Whether files grow: an unfinished last record waits for its end. A file that is renamed or
+    /// deleted and replaced is read to its end before the new one at its path is begun; the names
+    /// that logs are rotated to must not match `path`.
     #[serde(default)]
     tail: bool,
     /// How files are compressed.
@@ -82,6 +86,10 @@ fn yes() -> bool {
 
 /// Checks the spec of a file source.
 pub(crate) fn plan(config: Map<String, Value>) -> Result<Box<dyn SourcePlan>, SpecError> {
+    Ok(Box::new(FilePlan(checked(config)?)))
+}
+
+fn checked(config: Map<String, Value>) -> Result<Arc<FileConfig>, SpecError> {
     let spec: FileSpec = read(Value::Object(config))?;
     let format = FormatSpec {
         kind: spec.format,
@@ -108,7 +116,7 @@ pub(crate) fn plan(config: Map<String, Value>) -> Result<Box<dyn SourcePlan>, Sp
         tail: spec.tail,
         compression: spec.compression,
     };
-    Ok(Box::new(FilePlan(Arc::new(config))))
+    Ok(Arc::new(config))
 }
 
 /// A file source's spec, checked.

@@ -1,7 +1,7 @@
 //! Opens files for planning and reading: decompresses, goes to an offset, keeps to an end.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 
 use millstream_engine::source::SourceError;
 
@@ -26,24 +26,16 @@ pub(crate) fn open_file(path: &str) -> Result<File, SourceError> {
     File::open(path).map_err(|error| io_error(path, &error))
 }
 
-/// The data of a file from `from` on, decompressed.
-pub(crate) fn data(
-    path: &str,
-    compression: Compression,
-    from: u64,
-) -> Result<Box<dyn Read + Send>, SourceError> {
-    let mut file = open_file(path)?;
-    let failed = |error: io::Error| io_error(path, &error);
-    let mut data: Box<dyn Read + Send> = match compression_of(path, compression) {
-        Compression::None | Compression::Auto => {
-            file.seek(SeekFrom::Start(from)).map_err(failed)?;
-            return Ok(Box::new(file));
-        }
+/// The data of a file from its start, decompressed.
+pub(crate) fn decoder(path: &str, compression: Compression) -> Result<Box<dyn Read + Send>, SourceError> {
+    let file = open_file(path)?;
+    Ok(match compression_of(path, compression) {
+        Compression::None | Compression::Auto => Box::new(file),
         Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(file).map_err(failed)?),
-    };
-    let skipped = io::copy(&mut data.by_ref().take(from), &mut io::sink()).map_err(failed)?;
-    if skipped < from { Err(shorter(path, skipped, from)) } else { Ok(data) }
+        Compression::Zstd => {
+            Box::new(zstd::stream::read::Decoder::new(file).map_err(|error| io_error(path, &error))?)
+        }
+    })
 }
 
 /// A file lost data that a plan or a position counts on.

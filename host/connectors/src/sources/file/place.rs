@@ -17,6 +17,9 @@ pub(crate) struct FileSplit {
     /// Nothing of the file follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) last: bool,
+    /// Of a file that is followed: another file may come to its path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inode: Option<u64>,
 }
 
 impl FileSplit {
@@ -40,6 +43,9 @@ pub(crate) struct Progress {
     pub(crate) done: BTreeSet<String>,
     /// Files that have more, and where it begins.
     pub(crate) open: BTreeMap<String, u64>,
+    /// Which file it is that is open at a path, for files that are followed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) inodes: BTreeMap<String, u64>,
 }
 
 impl Progress {
@@ -58,9 +64,16 @@ impl Progress {
     pub(crate) fn advance(&mut self, split: &FileSplit) {
         if split.last {
             self.open.remove(&split.file);
-            self.done.insert(split.file.clone());
-        } else {
-            self.open.insert(split.file.clone(), split.to);
+            self.inodes.remove(&split.file);
+            // After a file that was followed, another may come to its path.
+            if split.inode.is_none() {
+                self.done.insert(split.file.clone());
+            }
+            return;
+        }
+        self.open.insert(split.file.clone(), split.to);
+        if let Some(inode) = split.inode {
+            self.inodes.insert(split.file.clone(), inode);
         }
     }
 

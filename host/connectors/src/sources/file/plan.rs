@@ -10,11 +10,12 @@ use memchr::{memchr, memrchr};
 use millstream_engine::batch::Chunk;
 use millstream_engine::source::{Limits, SourceError};
 
-use super::open::{compression_of, data, open_file, shorter};
+use super::followed::Place;
+use super::kept::Kept;
+use super::open::{compression_of, open_file, shorter};
 use super::place::FileSplit;
-use super::reader::Kept;
 use super::{Compression, FileConfig};
-use crate::formats::{Cutter, CutterConfig, FormatKind, Tail, io_error, parquet};
+use crate::formats::{Cutter, CutterConfig, FormatKind, Tail, header_of, io_error, parquet};
 
 /// Bytes of a split: enough to make opening a file cheap, few enough for workers to share a plan.
 pub(crate) const SPLIT_BYTES: u64 = 4 * 1024 * 1024;
@@ -61,6 +62,10 @@ pub(crate) struct FilePlanner<'a> {
     pub(crate) at: u64,
     /// A growing file is looked at only so far.
     pub(crate) bytes: u64,
+    /// The file itself, if it is followed.
+    pub(crate) followed: Option<(u64, Arc<File>)>,
+    /// More may come: an unfinished last record waits for its end.
+    pub(crate) grows: bool,
 }
 
 impl FilePlanner<'_> {
@@ -84,7 +89,8 @@ impl FilePlanner<'_> {
         }
         let by_lines = self.config.format.kind() != FormatKind::Csv;
         if by_lines && compression == Compression::None && budget.0.rows == u64::MAX {
-            return self.lines(budget, splits).map_err(|error| io_error(self.path, &error));
+            let file = self.open_plain()?;
+            return self.lines(file, budget, splits).map_err(|error| io_error(self.path, &error));
         }
         let scanned = self.scan(compression, budget, splits);
         if scanned.is_err() {
@@ -95,17 +101,25 @@ impl FilePlanner<'_> {
 
     fn split(&mut self, to: u64, last: bool) -> FileSplit {
         let from = std::mem::replace(&mut self.at, to);
-        FileSplit { file: self.path.to_owned(), from, to, last }
+        let inode = self.followed.as_ref().map(|(inode, _)| *inode);
+        FileSplit { file: self.path.to_owned(), from, to, last, inode }
     }
 
-    fn lines(&mut self, budget: &mut Budget, splits: &mut Vec<FileSplit>) -> io::Result<()> {
-        let mut file = File::open(self.path)?;
-        let end = if self.config.tail { last_line_end(&mut file, self.at, self.bytes)? } else { self.bytes };
+    fn open_plain(&self) -> Result<Place, SourceError> {
+        let file = match &self.followed {
+            Some((_, file)) => Arc::clone(file),
+            None => Arc::new(open_file(self.path)?),
+        };
+        Ok(Place::new(file, self.at))
+    }
+
+    fn lines(&mut self, mut file: Place, budget: &mut Budget, splits: &mut Vec<FileSplit>) -> io::Result<()> {
+        let end = if self.grows { last_line_end(&mut file, self.at, self.bytes)? } else { self.bytes };
         while self.at < end && !budget.is_spent() {
             let target = self.at.saturating_add(SPLIT_BYTES.min(budget.0.bytes));
             let to = if target < end { line_end(&mut file, target - 1, end)? } else { end };
             budget.spend(0, to - self.at);
-            let last = to == end && !self.config.tail;
+            let last = to == end && !self.grows;
             splits.push(self.split(to, last));
         }
         Ok(())
@@ -130,6 +144,9 @@ impl FilePlanner<'_> {
                 cutter.set_block(usize::try_from(budget.0.bytes).unwrap_or(usize::MAX));
                 let rows_max = usize::try_from(budget.0.rows).unwrap_or(usize::MAX).min(Chunk::ROWS_TARGET);
                 let Some(cut) = cutter.next(rows_max).map_err(failed)? else { break };
+                if before == 0 && self.config.format.has_header() {
+                    header_of(&self.config.format, &cut, self.path)?;
+                }
                 match &mut kept {
                     Some(kept) if cut.complete => kept.extend_from_slice(cut.bytes),
                     _ => kept = None,
@@ -139,10 +156,10 @@ impl FilePlanner<'_> {
             }
             let to = cutter.offset();
             is_end = cutter.is_at_end().map_err(failed)?;
-            if to == self.at && (!is_end || self.config.tail) {
+            if to == self.at && (!is_end || self.grows) {
                 break;
             }
-            let split = self.split(to, is_end && !self.config.tail);
+            let split = self.split(to, is_end && !self.grows);
             if let Some(kept) = kept.filter(|kept| kept.len() as u64 == to - split.from) {
                 self.kept.put(split.clone(), Bytes::from(kept));
             }
@@ -159,15 +176,14 @@ impl FilePlanner<'_> {
         {
             return Ok(scan.cutter);
         }
-        let input = data(self.path, self.config.compression, self.at)?;
         let input: Box<dyn Read + Send> = match compression {
-            Compression::None => Box::new(input.take(self.bytes - self.at)),
-            _ => input,
+            Compression::None => Box::new(self.open_plain()?.take(self.bytes - self.at)),
+            _ => self.kept.data(self.path, self.config.compression, self.at)?,
         };
         let config = CutterConfig {
             framing: self.config.format.framing(),
             max_record_bytes: self.config.format.max_record_bytes(),
-            tail: if self.config.tail { Tail::Waits } else { Tail::Record },
+            tail: if self.grows { Tail::Waits } else { Tail::Record },
             at: self.at,
             skip_bom: true,
         };
@@ -197,7 +213,7 @@ impl FilePlanner<'_> {
 }
 
 /// Behind the first newline at `from` or after it; `end` when there is none.
-fn line_end(file: &mut File, from: u64, end: u64) -> io::Result<u64> {
+fn line_end(file: &mut Place, from: u64, end: u64) -> io::Result<u64> {
     let mut probe = [0; PROBE_BYTES];
     let mut at = from;
     file.seek(SeekFrom::Start(at))?;
@@ -217,7 +233,7 @@ fn line_end(file: &mut File, from: u64, end: u64) -> io::Result<u64> {
 }
 
 /// Behind the last newline between `from` and `end`; `from` when there is none.
-fn last_line_end(file: &mut File, from: u64, end: u64) -> io::Result<u64> {
+fn last_line_end(file: &mut Place, from: u64, end: u64) -> io::Result<u64> {
     let mut probe = [0; PROBE_BYTES];
     let mut to = end;
     while to > from {

@@ -1,33 +1,50 @@
 //! Reads the splits of files, from any worker.
 
-use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{Cursor, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use bytes::Bytes;
 use millstream_engine::batch::Chunk;
 use millstream_engine::source::{ChunkStream, SourceError, Split, SplitReader};
 
-use super::FileConfig;
-use super::open::{Exactly, compression_of, data, open_file, shorter};
+use super::followed::{Followed, Place};
+use super::kept::Kept;
+use super::open::{Exactly, compression_of, decoder, open_file, shorter};
 use super::place::FileSplit;
-use super::{Compression, place::Progress};
+use super::{Compression, FileConfig};
 use crate::formats::{Cutter, CutterConfig, FormatKind, RecordStream, Tail, header, io_error, parquet};
 
-/// Bytes that planning decompressed and that readers may still want.
-const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// A header is mostly shorter than this; a longer one is read in more steps.
+const HEADER_BYTES: usize = 4 * 1024;
 
 /// Opens the splits of files.
 pub(crate) struct FileReader {
     config: Arc<FileConfig>,
     kept: Arc<Kept>,
+    followed: Arc<Followed>,
 }
 
 impl FileReader {
-    /// A reader that shares what planning keeps.
-    pub(crate) fn new(config: Arc<FileConfig>, kept: Arc<Kept>) -> Self {
-        Self { config, kept }
+    /// A reader that shares what planning keeps and holds.
+    pub(crate) fn new(config: Arc<FileConfig>, kept: Arc<Kept>, followed: Arc<Followed>) -> Self {
+        Self { config, kept, followed }
+    }
+
+    /// The file of a split that is not compressed.
+    fn file(&self, split: &FileSplit) -> Result<Arc<File>, SourceError> {
+        match split.inode {
+            None => Ok(Arc::new(open_file(&split.file)?)),
+            Some(inode) => self.followed.find(&split.file, inode)?.ok_or_else(|| rotated_away(&split.file)),
+        }
+    }
+
+    /// All data from the start, for a header.
+    fn start(&self, split: &FileSplit) -> Result<Box<dyn Read + Send>, SourceError> {
+        match compression_of(&split.file, self.config.compression) {
+            Compression::None => Ok(Box::new(Place::new(self.file(split)?, 0))),
+            compression => decoder(&split.file, compression),
+        }
     }
 
     fn bytes(&self, split: &FileSplit) -> Result<Box<dyn Read + Send>, SourceError> {
@@ -35,13 +52,17 @@ impl FileReader {
             return Ok(Box::new(Cursor::new(bytes)));
         }
         let path = &split.file;
-        if compression_of(path, self.config.compression) == Compression::None {
-            let now = open_file(path)?.metadata().map_err(|error| io_error(path, &error))?.len();
+        let data: Box<dyn Read + Send> = if compression_of(path, self.config.compression) == Compression::None
+        {
+            let file = self.file(split)?;
+            let now = file.metadata().map_err(|error| io_error(path, &error))?.len();
             if now < split.to {
                 return Err(shorter(path, now, split.to));
             }
-        }
-        let data = data(path, self.config.compression, split.from)?;
+            Box::new(Place::new(file, split.from))
+        } else {
+            self.kept.data(path, self.config.compression, split.from)?
+        };
         Ok(Box::new(Exactly::new(data, split.to - split.from)))
     }
 
@@ -70,6 +91,10 @@ impl SplitReader for FileReader {
             let message = format!("{}: the plan ends at {} before {}", split.file, split.to, split.from);
             return Err(SourceError::Permanent(message));
         }
+        if split.from == split.to && split.inode.is_some() {
+            // Says only that the file is done with; it may be gone.
+            return Ok(Box::new(NoChunks));
+        }
         if format.kind() == FormatKind::Parquet {
             let file = open_file(&split.file)?;
             return parquet::open(file, Arc::clone(format), split.file, split.from..split.to);
@@ -79,8 +104,9 @@ impl SplitReader for FileReader {
             false => None,
             true if split.from == 0 => header(format, &mut cutter, &split.file)?,
             true => {
-                let start = data(&split.file, self.config.compression, 0)?;
-                header(format, &mut self.cutter(start, 0), &split.file)?
+                let mut cutter = self.cutter(self.start(&split)?, 0);
+                cutter.set_block(HEADER_BYTES);
+                header(format, &mut cutter, &split.file)?
             }
         };
         Ok(Box::new(RecordStream::new(Arc::clone(format), cutter, layout, split.file)))
@@ -91,36 +117,18 @@ impl SplitReader for FileReader {
     }
 }
 
-/// What planning decompressed, so that readers need not do it again. Only a help: whatever is not
-/// here is read from the file.
-#[derive(Default)]
-pub(crate) struct Kept {
-    /// Oldest first; guards a short list, never held while data is read.
-    splits: Mutex<VecDeque<(FileSplit, Bytes)>>,
+/// A file that was followed is neither at its path nor beside it.
+pub(crate) fn rotated_away(path: &str) -> SourceError {
+    SourceError::Permanent(format!(
+        "{path}: the file that was followed here is gone before all of it was read: put it back beside its path under \
+         any name, or start the pipeline afresh; let logs be rotated by renaming, and deleted only later"
+    ))
 }
 
-impl Kept {
-    /// Keeps the bytes of a split, if need be in place of older ones.
-    pub(crate) fn put(&self, split: FileSplit, bytes: Bytes) {
-        let mut splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
-        splits.push_back((split, bytes));
-        let mut held: usize = splits.iter().map(|(_, bytes)| bytes.len()).sum();
-        while held > KEPT_BYTES_MAX {
-            let Some((_, oldest)) = splits.pop_front() else { break };
-            held -= oldest.len();
-        }
-    }
+struct NoChunks;
 
-    /// Forgets what a checkpoint covers.
-    pub(crate) fn release(&self, covered: &Progress) {
-        let mut splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
-        splits.retain(|(split, _)| {
-            !covered.done.contains(&split.file) && split.from >= covered.at(&split.file)
-        });
-    }
-
-    fn get(&self, wanted: &FileSplit) -> Option<Bytes> {
-        let splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
-        splits.iter().find(|(split, _)| split == wanted).map(|(_, bytes)| bytes.clone())
+impl ChunkStream for NoChunks {
+    fn next(&mut self) -> Result<Option<Chunk>, SourceError> {
+        Ok(None)
     }
 }

@@ -1,5 +1,7 @@
 //! The file source itself: which files, in which order, how far.
 
+use std::collections::HashSet;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +9,13 @@ use millstream_engine::clock::SharedClock;
 use millstream_engine::pipeline::SourceCtx;
 use millstream_engine::source::{Limits, Poll, Position, Source, SourceError, Split, SplitReader};
 
+use super::followed::Followed;
+use super::kept::Kept;
 use super::listing::Found;
 use super::open::{compression_of, open_file, shorter};
 use super::place::{FileSplit, Progress};
 use super::plan::{Budget, FilePlanner, OpenScan};
-use super::reader::{FileReader, Kept};
+use super::reader::{FileReader, rotated_away};
 use super::{Compression, FileConfig};
 use crate::formats::{FormatKind, io_error};
 
@@ -29,7 +33,8 @@ pub(crate) struct FileSource {
     available_now: bool,
     progress: Progress,
     listing: Option<Listing>,
-    kept: Arc<Kept>,
+    pub(super) kept: Arc<Kept>,
+    followed: Arc<Followed>,
     scan: Option<OpenScan>,
 }
 
@@ -50,6 +55,7 @@ impl FileSource {
             progress: Progress::default(),
             listing: None,
             kept: Arc::default(),
+            followed: Arc::default(),
             scan: None,
         }
     }
@@ -86,11 +92,16 @@ impl FileSource {
         let open = files.iter().filter(is_open);
         let others = files.iter().filter(|file| !is_open(file) && file.bytes > 0);
         let others = others.filter(|file| !self.progress.done.contains(&file.path));
-        open.chain(others).cloned().collect()
+        let waiting: Vec<Found> = open.chain(others).cloned().collect();
+        // What is followed may have been renamed, with data that was not read yet.
+        let listed: HashSet<&str> = waiting.iter().map(|file| file.path.as_str()).collect();
+        let followed = self.progress.inodes.keys();
+        let gone = followed.filter(|path| !listed.contains(path.as_str())).map(|path| Found::gone(path));
+        let gone: Vec<Found> = gone.collect();
+        gone.into_iter().chain(waiting).collect()
     }
 
-    /// A file that was begun must still be there. One that is followed may go once all that was
-    /// seen of it was read, as logs do when they rotate.
+    /// A file that was begun must still be there; one that is followed is looked for where it is planned.
     fn check_open_files(&self) -> Result<(), SourceError> {
         if self.config.tail {
             return Ok(());
@@ -110,6 +121,13 @@ impl FileSource {
         if counts_bytes && bytes < at { Err(shorter(path, bytes, at)) } else { Ok(()) }
     }
 
+    fn check_followed(&self, split: &FileSplit, inode: u64) -> Result<(), SourceError> {
+        let path = split.file.as_str();
+        let file = self.followed.find(path, inode)?.ok_or_else(|| rotated_away(path))?;
+        let bytes = file.metadata().map_err(|error| io_error(path, &error))?.len();
+        if bytes < split.to { Err(shorter(path, bytes, split.to)) } else { Ok(()) }
+    }
+
     fn plan_files(
         &mut self,
         waiting: &[Found],
@@ -122,22 +140,90 @@ impl FileSource {
                 break;
             }
             let path = file.path.as_str();
-            // A growing file is read to where it is now; under available-now to where it was.
-            let bytes = if self.config.tail && self.available_now { file.bytes } else { now_bytes(path)? };
-            let (config, kept, scan) = (&*self.config, &self.kept, &mut self.scan);
-            let at = self.progress.at(path);
-            let first = splits.len();
-            let planned = FilePlanner { config, kept, scan, path, at, bytes }.plan(&mut budget, splits);
-            for split in &splits[first..] {
-                self.progress.advance(split);
+            if self.config.tail {
+                self.plan_followed(file, &mut budget, splits)?;
+                continue;
             }
-            planned?;
-            if !self.config.tail && !self.progress.done.contains(path) {
+            self.plan_file(path, now_bytes(path)?, None, false, &mut budget, splits)?;
+            if !self.progress.done.contains(path) {
                 // Files follow each other strictly: this one has more.
                 break;
             }
         }
         Ok(())
+    }
+
+    fn plan_file(
+        &mut self,
+        path: &str,
+        bytes: u64,
+        followed: Option<(u64, Arc<File>)>,
+        grows: bool,
+        budget: &mut Budget,
+        splits: &mut Vec<FileSplit>,
+    ) -> Result<(), SourceError> {
+        let (config, kept, scan, at) = (&*self.config, &self.kept, &mut self.scan, self.progress.at(path));
+        let first = splits.len();
+        let mut planner = FilePlanner { config, kept, scan, path, at, bytes, followed, grows };
+        let planned = planner.plan(budget, splits);
+        splits[first..].iter().for_each(|split| self.progress.advance(split));
+        planned
+    }
+
+    /// The file that was begun at a path comes first, wherever it is now; when another with data is
+    /// at the path, its writer has turned to that one, and the old file ends.
+    fn plan_followed(
+        &mut self,
+        found: &Found,
+        budget: &mut Budget,
+        splits: &mut Vec<FileSplit>,
+    ) -> Result<(), SourceError> {
+        let path = found.path.as_str();
+        let bytes_of =
+            |file: &File| file.metadata().map(|found| found.len()).map_err(|error| io_error(path, &error));
+        let now = self.followed.at_path(path)?;
+        if let Some(inode) = self.progress.inodes.get(path).copied() {
+            let next = now.as_ref().filter(|(other, _)| *other != inode);
+            let is_replaced =
+                next.map(|(_, file)| bytes_of(file)).transpose()?.is_some_and(|bytes| bytes > 0);
+            match self.followed.find(path, inode)? {
+                Some(file) => {
+                    let is_here = now.as_ref().is_some_and(|(other, _)| *other == inode);
+                    // To where it is now; under available-now to where it was.
+                    let bytes = if self.available_now && is_here { found.bytes } else { bytes_of(&file)? };
+                    let followed = Some((inode, file));
+                    self.plan_file(path, bytes, followed, !is_replaced, budget, splits)?;
+                    if is_replaced && self.progress.open.contains_key(path) && self.progress.at(path) >= bytes
+                    {
+                        self.end_followed(path, inode, splits);
+                    }
+                }
+                None if is_replaced => {
+                    tracing::warn!(
+                        path,
+                        byte = self.progress.at(path),
+                        "the file was rotated and deleted while nothing held it: what was written to it after this byte \
+                         is lost; going on with the new file"
+                    );
+                    self.end_followed(path, inode, splits);
+                }
+                None => {}
+            }
+            if self.progress.inodes.contains_key(path) {
+                return Ok(());
+            }
+        }
+        let Some((inode, file)) = now.filter(|_| !budget.is_spent()) else { return Ok(()) };
+        let bytes = if self.available_now { found.bytes.min(bytes_of(&file)?) } else { bytes_of(&file)? };
+        self.plan_file(path, bytes, Some((inode, file)), true, budget, splits)
+    }
+
+    /// Puts the end into the plan, because positions follow from plans.
+    fn end_followed(&mut self, path: &str, inode: u64, splits: &mut Vec<FileSplit>) {
+        let at = self.progress.at(path);
+        let end = FileSplit { file: path.to_owned(), from: at, to: at, last: true, inode: Some(inode) };
+        self.progress.advance(&end);
+        splits.push(end);
     }
 
     fn backlog_bytes(&self, waiting: &[Found]) -> u64 {
@@ -169,7 +255,11 @@ impl Source for FileSource {
     fn advance(&mut self, splits: &[Split]) -> Result<(), SourceError> {
         for split in splits {
             let split = FileSplit::read(split)?;
-            self.check_length(&split.file, split.to)?;
+            match split.inode {
+                None => self.check_length(&split.file, split.to)?,
+                Some(inode) if split.from < split.to => self.check_followed(&split, inode)?,
+                Some(_) => {}
+            }
             self.progress.advance(&split);
         }
         Ok(())
@@ -186,7 +276,8 @@ impl Source for FileSource {
             planned.clone()?;
         }
         let backlog_bytes = self.backlog_bytes(&waiting);
-        let is_through = splits.is_empty() || backlog_bytes == 0;
+        // A followed file that was rotated may have more than its path says.
+        let is_through = splits.is_empty() || (backlog_bytes == 0 && !self.config.tail);
         let may_end = self.available_now || (self.fixed && !self.config.tail);
         let spendable = limits.rows > 0 && limits.bytes > 0;
         let finished = may_end && is_through && spendable && planned.is_ok();
@@ -200,11 +291,15 @@ impl Source for FileSource {
     }
 
     fn reader(&self) -> Arc<dyn SplitReader> {
-        Arc::new(FileReader::new(Arc::clone(&self.config), Arc::clone(&self.kept)))
+        let (kept, followed) = (Arc::clone(&self.kept), Arc::clone(&self.followed));
+        Arc::new(FileReader::new(Arc::clone(&self.config), kept, followed))
     }
 
     fn release(&mut self, position: &Position) -> Result<(), SourceError> {
-        self.kept.release(&Progress::read(position)?);
+        let covered = Progress::read(position)?;
+        self.kept.release(&covered);
+        let inodes = covered.inodes.values().chain(self.progress.inodes.values()).copied();
+        self.followed.keep(&inodes.collect());
         Ok(())
     }
 }

@@ -184,6 +184,88 @@ fn an_unfinished_last_line_waits_when_the_file_is_followed() {
     }
 }
 
+fn append(path: &Path, text: &str) {
+    fs::File::options().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+/// What a log lost when it was rotated between two polls went unread without a word.
+#[test]
+fn a_rotated_log_is_read_to_its_end_before_the_new_one() {
+    for (format, rows) in [
+        (json!({ "format": "text" }), u64::MAX),
+        (json!({ "format": "text" }), 1),
+        (json!({ "format": "csv", "schema": { "a": "utf8" }, "csv": { "header": false } }), u64::MAX),
+    ] {
+        for keeps_old in [true, false] {
+            let dir = TempDir::new().unwrap();
+            let path = dir.path().join("log");
+            let mut spec = json!({ "path": path, "tail": true });
+            spec.as_object_mut().unwrap().extend(config(format.clone()));
+            append(&path, "one\n");
+            let mut source = open_with(spec.clone(), false);
+            let mut splits = source.poll(ALL).unwrap().splits;
+            let before = source.position();
+            append(&path, "two\nunfinished");
+            if keeps_old {
+                fs::rename(&path, dir.path().join("log.1")).unwrap();
+            } else {
+                fs::remove_file(&path).unwrap();
+            }
+            let mut since = Vec::new();
+            let mut poll = |source: &mut dyn Source| {
+                for _ in 0..8 {
+                    since.extend(source.poll(Limits { rows, bytes: u64::MAX }).unwrap().splits);
+                }
+            };
+            poll(&mut *source);
+            // The writer still has the old file, and this is empty.
+            append(&path, "");
+            poll(&mut *source);
+            append(&path, "three longer than all before\nfour\n");
+            poll(&mut *source);
+            assert!(source.poll(ALL).unwrap().splits.is_empty());
+            splits.extend(since.iter().cloned());
+            let expected = ["one", "two", "unfinished", "three longer than all before", "four"];
+            assert_eq!(lines(&chunks(&*source, &splits).unwrap()), expected);
+
+            // After a crash what was renamed is found, and what was deleted is missed.
+            let mut restored = open_with(spec, false);
+            restored.restore(Some(&before)).unwrap();
+            if keeps_old {
+                restored.advance(&since).unwrap();
+                assert_eq!(restored.position(), source.position());
+                assert_eq!(lines(&chunks(&*restored, &splits).unwrap()), expected);
+            } else {
+                let error = restored.advance(&since).unwrap_err();
+                assert!(
+                    matches!(&error, SourceError::Permanent(why) if why.contains("gone before all of it"))
+                );
+            }
+            source.release(&source.position()).unwrap();
+            assert_eq!(chunks(&*source, &splits[..1]).is_ok(), keeps_old);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_was_replaced_while_nothing_held_it_goes_on_with_the_new_one() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("log");
+    append(&path, "one\n");
+    let mut source = open_with(json!({ "path": path, "format": "text", "tail": true }), false);
+    let splits = source.poll(ALL).unwrap().splits;
+    let position = source.position();
+    // Created first, so that it cannot get the inode of the old one.
+    append(&dir.path().join("new"), "other\n");
+    fs::rename(dir.path().join("new"), &path).unwrap();
+    drop(source);
+    let mut restored = open_with(json!({ "path": path, "format": "text", "tail": true }), false);
+    restored.restore(Some(&position)).unwrap();
+    let more = restored.poll(ALL).unwrap().splits;
+    assert_eq!(lines(&chunks(&*restored, &more).unwrap()), ["other"]);
+    assert!(chunks(&*restored, &splits).is_err());
+}
+
 #[test]
 fn a_large_file_becomes_many_splits() {
     let dir = TempDir::new().unwrap();
@@ -327,10 +409,52 @@ fn csv_splits_end_outside_of_quotes_and_know_the_header() {
 fn a_csv_header_without_a_column_is_an_error() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("a.csv"), "id,nam\n1,x\n").unwrap();
-    let mut source = open(json!({ "path": dir.path(), "format": "csv", "schema": { "name": "utf8" } }));
-    let splits = drain(&mut *source, ALL);
-    let error = chunks(&*source, &splits).unwrap_err().to_string();
-    assert!(error.contains("a.csv: the header has no column `name`; it has: id, nam"), "{error}");
+    fs::write(dir.path().join("b.csv.gz"), gzip(b"\n\"open\n1,x\n")).unwrap();
+    let spec =
+        |name: &str| json!({ "path": dir.path().join(name), "format": "csv", "schema": { "name": "utf8" } });
+    for (name, why) in [
+        ("a.csv", "a.csv: the header has no column `name`; it has: id, nam"),
+        ("b.csv.gz", "b.csv.gz: the first record is no header"),
+    ] {
+        let error = open(spec(name)).poll(ALL).unwrap_err();
+        assert!(matches!(&error, SourceError::Permanent(message) if message.contains(why)), "{error:?}");
+    }
+}
+
+/// Reading a large compressed file again after a crash took a pass from its start for each split.
+#[test]
+fn a_compressed_file_is_decompressed_once_and_once_more_a_worker_in_recovery() {
+    let dir = TempDir::new().unwrap();
+    let all: Vec<String> = (0..400_000).map(|i| format!("line {i}")).collect();
+    fs::write(dir.path().join("a.gz"), gzip(all.join("\n").as_bytes())).unwrap();
+    let spec = json!({ "path": dir.path().join("a.gz"), "format": "text" });
+    let source = || {
+        let config = checked(config(spec.clone())).map_err(|error| error.to_string()).unwrap();
+        let ctx = crate::sources::testing::ctx("p");
+        source::FileSource::new(config, &SourceCtx { available_now: true, ..ctx })
+    };
+    let mut first = source();
+    let splits = drain(&mut first, Limits { rows: 20_000, bytes: u64::MAX });
+    assert_eq!(splits.len(), 20);
+    assert_eq!(lines(&chunks(&first, &splits).unwrap()), all);
+    assert_eq!(first.kept.begun(), 1);
+
+    let mut restored = source();
+    restored.advance(&splits[..10]).unwrap();
+    assert_eq!(lines(&chunks(&restored, &splits[..10]).unwrap()), all[..200_000]);
+    // Planning goes on where reading stopped.
+    let rest = drain(&mut restored, Limits { rows: 20_000, bytes: u64::MAX });
+    assert_eq!(rest, splits[10..]);
+    assert_eq!(restored.kept.begun(), 1);
+
+    // Two workers at once: each takes the decoder that has the least to skip.
+    let workers = source();
+    let reader = workers.reader();
+    for pair in splits.chunks(2) {
+        let mut streams: Vec<_> = pair.iter().map(|split| reader.open(split).unwrap()).collect();
+        streams.iter_mut().for_each(|stream| while stream.next().unwrap().is_some() {});
+    }
+    assert_eq!(workers.kept.begun(), 2);
 }
 
 fn write_parquet(path: &Path, rows: std::ops::Range<i64>) {
@@ -372,6 +496,72 @@ fn parquet_is_read_by_row_groups_and_limits_cut_them() {
     let mut restored = open(spec);
     restored.advance(&small).unwrap();
     assert_eq!(restored.position(), source.position());
+}
+
+#[test]
+fn parquet_timestamps_of_any_unit_and_zone_become_microseconds_in_utc() {
+    use arrow_array::types::TimestampMicrosecondType;
+    let dir = TempDir::new().unwrap();
+    let second = 1_717_149_600;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("s", Arc::new(arrow_array::TimestampSecondArray::from(vec![Some(second), None]))),
+        (
+            "ms",
+            Arc::new(
+                arrow_array::TimestampMillisecondArray::from(vec![second * 1000; 2])
+                    .with_timezone("Europe/Berlin"),
+            ),
+        ),
+        (
+            "us",
+            Arc::new(
+                arrow_array::TimestampMicrosecondArray::from(vec![second * 1_000_000; 2])
+                    .with_timezone("+02:00"),
+            ),
+        ),
+        (
+            "ns",
+            Arc::new(
+                arrow_array::TimestampNanosecondArray::from(vec![second * 1_000_000_000 + 999; 2])
+                    .with_timezone("UTC"),
+            ),
+        ),
+        ("epoch", Arc::new(arrow_array::Int64Array::from(vec![second; 2]))),
+    ];
+    let write = |name: &str, columns: Vec<(&str, ArrayRef)>| {
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, column)| (name, column, true)),
+        );
+        let batch = batch.unwrap();
+        let file = fs::File::create(dir.path().join(name)).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    };
+    write("a.parquet", columns.clone());
+    let read = |name: &str, schema: Value| {
+        let mut source =
+            open(json!({ "path": dir.path().join(name), "format": "parquet", "schema": schema }));
+        let splits = drain(&mut *source, ALL);
+        chunks(&*source, &splits)
+    };
+    let strict = json!({ "type": "timestamp", "nullable": false });
+    let schema = json!({ "s": "timestamp", "ms": strict, "us": "timestamp", "ns": "timestamp", "epoch": "timestamp_s" });
+    let rows = read("a.parquet", schema).unwrap().remove(0).rows;
+    for column in 0..5 {
+        let times = rows.column(column).as_primitive::<TimestampMicrosecondType>();
+        assert_eq!((times.value(0), times.timezone()), (second * 1_000_000, Some("UTC")), "column {column}");
+    }
+    assert!(rows.column(0).is_null(1));
+    // A row that is refused can be read again with its times.
+    let strict_s = json!({ "s": strict, "ms": "timestamp", "us": "timestamp", "ns": "timestamp" });
+    let bad = read("a.parquet", strict_s).unwrap().remove(0).bad.remove(0);
+    let text = String::from_utf8(bad.bytes).unwrap();
+    assert!(text.contains("\"ms\":\"2024-05-31T12:00:00+02:00\""), "{text}");
+    // What does not fit is no null.
+    write("b.parquet", vec![("s", Arc::new(arrow_array::TimestampSecondArray::from(vec![i64::MAX])))]);
+    let error = read("b.parquet", json!({ "s": "timestamp" })).unwrap_err().to_string();
+    assert!(error.contains("b.parquet: no readable Parquet file"), "{error}");
 }
 
 #[test]
