@@ -51,7 +51,8 @@ impl Registry {
 }
 
 fn source_schema(kind: &str) -> Value {
-    let generator = SchemaSettings::default().with(|settings| settings.inline_subschemas = true).into_generator();
+    let generator =
+        SchemaSettings::default().with(|settings| settings.inline_subschemas = true).into_generator();
     let schema = match kind {
         "file" => generator.into_root_schema_for::<file::FileSpec>(),
         "tcp" => generator.into_root_schema_for::<tcp::TcpSpec>(),

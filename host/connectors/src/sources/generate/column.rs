@@ -1,4 +1,4 @@
-//! The kinds of generated columns.
+//! Makes the values of generated columns, a chunk at a time.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, TimestampMic
 use arrow_schema::DataType;
 use millstream_engine::batch::timestamp_us;
 use millstream_engine::pipeline::SpecError;
-use schemars::JsonSchema;
-use serde::Deserialize;
 
+use super::pool::{Pool, word};
 use super::random::{below, number, unit};
+use super::spec::ColumnSpec;
 
 /// Different values a string column may have; they are kept in memory.
 const CARDINALITY_MAX: u64 = 1_000_000;
@@ -19,67 +19,6 @@ const CARDINALITY_MAX: u64 = 1_000_000;
 const WORDS_MAX: u64 = 1000;
 /// Microseconds between rows when nothing says how fast they come.
 const EVERY_US: f64 = 1000.0;
-
-/// How a column's values are made.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum ColumnSpec {
-    /// `start`, `start + 1`, …: int64.
-    Sequence {
-        /// The first row's value; 0 unless given.
-        #[serde(default)]
-        start: i64,
-    },
-    /// Evenly from `min` to `max`, both included: int64.
-    Int {
-        /// The least value.
-        min: i64,
-        /// The greatest value.
-        max: i64,
-    },
-    /// Evenly from `min` up to `max`: float64.
-    Float {
-        /// The least value.
-        min: f64,
-        /// The value that is not reached.
-        max: f64,
-    },
-    /// True in a share of the rows: boolean.
-    Bool {
-        /// The share of true, 0.5 unless given.
-        share: Option<f64>,
-    },
-    /// One of so many strings, `PREFIX0` and on: utf8.
-    Key {
-        /// How many there are.
-        cardinality: u64,
-        /// What they begin with; `key-` unless given.
-        prefix: Option<String>,
-        /// 1 is even; with greater numbers the first strings are more frequent.
-        skew: Option<f64>,
-    },
-    /// One of these strings: utf8.
-    Choice {
-        /// The strings.
-        values: Vec<String>,
-    },
-    /// Words with spaces between: utf8.
-    Text {
-        /// Words in a row; 10 unless given.
-        words: Option<u64>,
-        /// Different words there are; 50,000 unless given.
-        vocabulary: Option<u64>,
-    },
-    /// Event time: the moment the source began, plus a step a row, plus jitter.
-    Timestamp {
-        /// The step in microseconds; by the rate unless given.
-        every_us: Option<f64>,
-        /// Rows may be up to so many microseconds late; 0 unless given.
-        jitter_us: Option<u64>,
-        /// The first row's time in microseconds since 1970 in place of the source's beginning.
-        start_us: Option<i64>,
-    },
-}
 
 /// A column, ready to be made.
 #[derive(Debug)]
@@ -97,39 +36,6 @@ enum Kind {
     Key { pool: Pool, skew: f64 },
     Text { pool: Pool, words: u64 },
     Timestamp { every_us: f64, jitter_us: u64, start_us: Option<i64> },
-}
-
-/// Strings behind each other.
-#[derive(Debug, Default)]
-struct Pool {
-    text: String,
-    ends: Vec<usize>,
-}
-
-impl Pool {
-    fn of(values: impl Iterator<Item = String>) -> Self {
-        let mut pool = Self::default();
-        for value in values {
-            pool.text.push_str(&value);
-            pool.ends.push(pool.text.len());
-        }
-        pool
-    }
-
-    fn len(&self) -> u64 {
-        self.ends.len() as u64
-    }
-
-    #[inline]
-    fn get(&self, index: u64) -> &str {
-        let index = usize::try_from(index).unwrap_or(0).min(self.ends.len() - 1);
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start..self.ends[index]]
-    }
-
-    fn mean_bytes(&self) -> u64 {
-        self.text.len() as u64 / self.len().max(1)
-    }
 }
 
 impl Column {
@@ -278,21 +184,6 @@ fn sentences(pool: &Pool, words: u64, stream: u64, rows: Range<u64>) -> StringBu
         values.append_value(&sentence);
     }
     values
-}
-
-/// A made-up word: its number in syllables.
-fn word(index: u64) -> String {
-    const SYLLABLES: [&str; 16] =
-        ["ka", "to", "mi", "ren", "sol", "va", "du", "pe", "lin", "go", "sha", "ber", "nu", "ti", "or", "fa"];
-    let mut word = String::new();
-    let mut rest = index;
-    loop {
-        word.push_str(SYLLABLES[usize::try_from(rest % 16).unwrap_or(0)]);
-        rest /= 16;
-        if rest == 0 {
-            return word;
-        }
-    }
 }
 
 fn checked(key: &str, value: u64, max: u64) -> Result<u64, SpecError> {

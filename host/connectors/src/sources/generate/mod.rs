@@ -2,8 +2,10 @@
 //! the source can be read again without a journal; it is the source of benchmarks.
 
 mod column;
+mod pool;
 mod random;
 mod source;
+mod spec;
 
 use std::sync::Arc;
 
@@ -14,7 +16,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use column::{Column, ColumnSpec};
+use column::Column;
+use spec::ColumnSpec;
 
 /// Columns of one generator.
 const COLUMNS_MAX: usize = 1000;

@@ -80,6 +80,60 @@ fn values_are_within_what_was_asked_for() {
     assert!(rows.columns().iter().all(|column| column.null_count() == 0));
 }
 
+/// A clock that stands until it is moved.
+#[derive(Default)]
+struct TestClock(std::sync::atomic::AtomicI64);
+
+impl millstream_engine::clock::Clock for TestClock {
+    fn now_us(&self) -> i64 {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn monotonic(&self) -> std::time::Duration {
+        std::time::Duration::from_micros(self.now_us().unsigned_abs())
+    }
+}
+
+#[test]
+fn a_rate_lets_rows_come_as_time_goes_by() {
+    let clock = Arc::new(TestClock::default());
+    let at = |us: i64| clock.0.store(us, std::sync::atomic::Ordering::SeqCst);
+    let ctx = || SourceCtx { clock: clock.clone(), ..ctx("p") };
+    let spec = json!({ "rate": 1000, "rows": 2500, "schema": { "at": { "type": "timestamp" } } });
+    let open = || match plan(spec.as_object().unwrap().clone()).ok().unwrap().open(ctx()).unwrap() {
+        OpenSource::Pull(source) => source,
+        OpenSource::Push { .. } => unreachable!("rows are pulled"),
+    };
+    let all = Limits { rows: u64::MAX, bytes: u64::MAX };
+    at(5_000_000);
+    let mut source = open();
+    source.restore(None).unwrap();
+    let first = source.poll(all).unwrap();
+    assert!(first.splits.is_empty() && !first.finished && first.backlog_bytes == 0);
+    at(5_010_500);
+    let ten = source.poll(all).unwrap();
+    let made = rows(&*source, &ten.splits);
+    assert_eq!(made.num_rows(), 10);
+    let times = made.column(0).as_primitive::<arrow_array::types::TimestampMicrosecondType>();
+    assert_eq!((times.value(1) - times.value(0), times.value(0)), (1000, 5_010_500));
+    // What a limit holds back waits, in bytes.
+    at(6_000_000);
+    let some = source.poll(Limits { rows: 90, bytes: u64::MAX }).unwrap();
+    assert_eq!((rows(&*source, &some.splits).num_rows(), some.backlog_bytes), (90, 900 * 8));
+    // A pipeline that stood still does not make up for the time.
+    let position = source.position();
+    at(100_000_000);
+    let mut restored = open();
+    restored.restore(Some(&position)).unwrap();
+    assert!(restored.poll(all).unwrap().splits.is_empty());
+    at(100_001_000);
+    let one = restored.poll(all).unwrap();
+    assert_eq!(rows(&*restored, &one.splits).num_rows(), 1);
+    at(200_000_000);
+    let rest = restored.poll(all).unwrap();
+    assert_eq!((rows(&*restored, &rest.splits).num_rows(), rest.finished), (2_399, true));
+}
+
 #[test]
 fn mistakes_in_a_spec_are_explained() {
     for (spec, why) in [

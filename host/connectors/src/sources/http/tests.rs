@@ -1,3 +1,5 @@
+use bytes::Bytes;
+use millstream_engine::journal::Refused;
 use serde_json::json;
 
 use super::*;
@@ -70,4 +72,29 @@ async fn a_name_that_is_taken_says_by_whom() {
     let _open = start(&spec("ndjson"), &streams, inbox);
     let error = plan_of(&spec("ndjson"), &streams).open(ctx("q")).err().unwrap();
     assert!(error.to_string().contains("`orders` is taken by pipeline `p`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_bad_csv_record_of_a_body_can_be_mended_and_read_again() {
+    let streams = HttpStreams::default();
+    let (inbox, mut received) = TestInbox::new();
+    let spec = json!({ "stream": "orders", "format": "csv", "schema": { "id": "int64", "name": "utf8" } });
+    let OpenSource::Push { decoder, receive } = plan_of(&spec, &streams).open(ctx("p")).unwrap() else {
+        unreachable!("HTTP is pushed")
+    };
+    let _open = receive(inbox).unwrap();
+    let body = "name,id\r\nann,1\r\n\"b, ob\",two\r\ncid,3,4\r\ndan,5";
+    streams.push("orders", Some("text/csv"), Bytes::from(body), None).await.unwrap();
+    let taken = received.recv().await.unwrap();
+    assert_eq!(taken.records, 4);
+    let mut chunks = decoder.clone().chunks(taken.bytes, "orders, offset 1").unwrap();
+    let chunk = chunks.next().unwrap().unwrap();
+    assert_eq!((chunk.rows.num_rows(), chunk.bad.len()), (2, 2));
+    assert_eq!(chunk.bad[0].reason, "column `id` is \"two\", expected a whole number of 64 bits (int64)");
+    assert_eq!(chunk.bad[0].position, "orders, offset 1, byte 16");
+    assert_eq!(chunk.bad[1].reason, "the record has 3 fields, expected 2");
+    let bytes = String::from_utf8(chunk.bad[0].bytes.clone()).unwrap();
+    assert_eq!(bytes, "name,id\n\"b, ob\",two");
+    let again = decoder.decode(&[bytes.replace("two", "2").as_bytes(), &chunk.bad[1].bytes]).unwrap();
+    assert_eq!((again.rows.num_rows(), again.bad.len()), (1, 1));
 }
