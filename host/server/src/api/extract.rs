@@ -44,8 +44,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     }
 }
 
-/// Reads a body of at most `bytes_max`.
+/// Reads a body of at most `bytes_max`. A compressed one is refused: taken as it is, it would become
+/// records that nobody sent.
 pub(super) async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let coding = text(headers, &header::CONTENT_ENCODING).unwrap_or_default().trim();
+    if !coding.is_empty() && !coding.eq_ignore_ascii_case("identity") {
+        let detail = format!("bodies with `Content-Encoding: {coding}` are not read here: send it as it is");
+        return Err(Problem::new(CONTENT_TYPE, detail));
+    }
     let announced = text(headers, &header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(Problem::too_large(bytes_max));
