@@ -50,15 +50,22 @@ pub struct CheckpointRecord {
 }
 
 impl Records {
-    /// Opens the records of the pipeline in `dir`.
+    /// Opens the records of the pipeline in `dir`; none while the pipeline has not made them.
     ///
     /// # Errors
-    /// When there are none or the file fails.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+    /// When the file fails.
+    pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
         let path = dir.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&path, flags).map_err(|cause| explain(&path, cause))?;
-        Ok(Self { db, path })
+        // The version and the tables come in one transaction, a moment after the file.
+        let version: u32 = db
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(|cause| explain(&path, cause))?;
+        Ok((version > 0).then_some(Self { db, path }))
     }
 
     /// Progress documents, newest first.

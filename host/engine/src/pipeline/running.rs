@@ -97,7 +97,8 @@ impl Running {
     /// # Errors
     /// When the records cannot be read.
     pub fn replay_dead_letters(&self, which: &DeadLetterFilter) -> Result<u64, StoreError> {
-        let ids = Records::open(&self.shared.dir)?.replayable(which)?;
+        let Some(records) = Records::open(&self.shared.dir)? else { return Ok(0) };
+        let ids = records.replayable(which)?;
         self.shared.controls.replay(&ids);
         Ok(ids.len() as u64)
     }

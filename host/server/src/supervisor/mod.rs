@@ -81,11 +81,7 @@ impl Supervisor {
     /// When there is no such pipeline or its records cannot be read.
     pub(crate) fn records(&self, name: &str) -> Result<Option<Records>, SupervisorError> {
         self.existing(name)?;
-        let dir = self.dir(name);
-        if !dir.exists() {
-            return Ok(None);
-        }
-        Records::open(&dir).map(Some).map_err(|error| SupervisorError::Engine(error.to_string()))
+        Records::open(&self.dir(name)).map_err(|error| SupervisorError::Engine(error.to_string()))
     }
 
     /// Gives rows that pass an entry to `give` until it answers false.

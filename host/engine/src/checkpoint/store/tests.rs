@@ -74,7 +74,7 @@ fn dead_letters_are_listed_and_marked_when_replayed() {
     let mut store = Store::open(dir.path(), Durability::Process).unwrap();
     store.advance(&[], Some(&plan(1)), 1).unwrap();
     store.advance(&[commit(1)], None, 2).unwrap();
-    let records = Records::open(dir.path()).unwrap();
+    let records = Records::open(dir.path()).unwrap().unwrap();
     let all = DeadLetterFilter::default();
     let found = records.dead_letters(&all, 0, 10).unwrap();
     assert_eq!((found.len(), found[0].hex.as_deref()), (1, Some("ff")));
@@ -135,4 +135,15 @@ fn a_fixed_value_is_made_once() {
     let store = Store::open(dir.path(), Durability::Power).unwrap();
     assert_eq!(store.fixed("id", || "first".into()).unwrap(), "first");
     assert_eq!(store.fixed("id", || "second".into()).unwrap(), "first");
+}
+
+/// Progress asked for right after a deployment was answered with `no such table: batches`.
+#[test]
+fn records_that_are_being_made_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Records::open(dir.path()).unwrap().is_none());
+    std::fs::write(dir.path().join("checkpoint.db"), "").unwrap();
+    assert!(Records::open(dir.path()).unwrap().is_none());
+    let _store = Store::open(dir.path(), Durability::Process).unwrap();
+    assert_eq!(Records::open(dir.path()).unwrap().unwrap().batches(1).unwrap(), []);
 }
