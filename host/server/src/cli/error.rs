@@ -37,11 +37,12 @@ impl fmt::Display for CliError {
     }
 }
 
-/// Title and detail, then each error with its path.
+/// Title and detail, then each error with its path; a single error is the detail already.
 fn problem_text(problem: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let text = |key: &str| problem.get(key).and_then(Value::as_str).unwrap_or_default();
     write!(f, "{}: {}", text("title"), text("detail"))?;
-    for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
+    let errors = problem.get("errors").and_then(Value::as_array).filter(|errors| errors.len() > 1);
+    for error in errors.into_iter().flatten() {
         let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
         match part("path") {
             "" => write!(f, "\n  {}", part("message"))?,
@@ -69,5 +70,14 @@ mod tests {
             problem.to_string(),
             "The spec is wrong: the spec has 2 errors\n  steps.a.from: unknown entry\n  no sinks"
         );
+    }
+
+    #[test]
+    fn a_single_error_is_told_once() {
+        let problem = CliError::Problem(json!({
+            "title": "The spec is wrong", "detail": "steps.a.from: unknown entry", "status": 422,
+            "errors": [{ "path": "steps.a.from", "message": "unknown entry" }],
+        }));
+        assert_eq!(problem.to_string(), "The spec is wrong: steps.a.from: unknown entry");
     }
 }

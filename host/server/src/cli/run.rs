@@ -53,7 +53,7 @@ async fn watch(station: &Station, feed: &Arc<Feed>, output: &mut Output) -> Resu
             shown = progress.batch_id;
             output.note(&batch_line(&progress));
         }
-        if feed.told_state().is_over() {
+        if feed.is_over() {
             break;
         }
         // Dropping either loses nothing: the newest change and the signal are kept.

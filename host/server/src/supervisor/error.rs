@@ -48,7 +48,7 @@ impl fmt::Display for SupervisorError {
             Self::NotRunning(name) => write!(f, "pipeline `{name}` does not run: start it first"),
             Self::HasData(name) => write!(
                 f,
-                "pipeline `{name}` has data (state, offsets, dead letters): delete it with ?purge=true to delete them too"
+                "pipeline `{name}` has data (state, offsets, dead letters): delete it with ?purge=true (`--purge`) to delete them too"
             ),
             Self::Catalog(cause) => cause.fmt(f),
             Self::Data(cause) => write!(f, "the pipeline's folder cannot be written: {cause}"),

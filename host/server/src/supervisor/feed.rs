@@ -92,6 +92,11 @@ impl Feed {
         lock(&self.told).state.clone().unwrap_or(PipelineState::Stopped)
     }
 
+    /// It was told that the pipeline is over; before anything is told, it has yet to begin.
+    pub(crate) fn is_over(&self) -> bool {
+        lock(&self.told).state.as_ref().is_some_and(PipelineState::is_over)
+    }
+
     /// The newest batch.
     pub(crate) fn progress_now(&self) -> Option<Progress> {
         lock(&self.told).progress.clone()
