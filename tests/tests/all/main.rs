@@ -6,6 +6,7 @@ mod dead_letters;
 mod faults;
 mod observing;
 mod plugins;
+mod run_command;
 mod specs;
 mod streams;
 mod support;
