@@ -280,8 +280,10 @@ def offer_to_stay(process):
     if input("\nLeave the server up, to try things by hand? [y/N] ").strip().lower() not in ("y", "yes"):
         return
     print(f"{URL} answers until you press Ctrl-C (README.md has commands to try)")
-    while process.poll() is None:
-        time.sleep(0.5)
+    # Ctrl-C is the way out here, not a failure.
+    with contextlib.suppress(KeyboardInterrupt):
+        while process.poll() is None:
+            time.sleep(0.5)
 
 
 def heading(text):
