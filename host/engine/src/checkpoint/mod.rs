@@ -4,12 +4,14 @@
 //! and what belongs to them; written by the driver, one transaction a batch) and `state.db` (chunks
 //! of state; written in the background). The journal has a third.
 
+mod emptied;
 mod letters;
 mod plan;
 mod records;
 mod state_store;
 mod store;
 
+pub(crate) use emptied::{check_parts, check_store};
 pub use letters::{DeadLetterFilter, DeadLetterRecord, StoredLetter};
 pub use plan::{BatchPlan, SourcePart};
 pub use records::{BatchRecord, CheckpointRecord, Records};

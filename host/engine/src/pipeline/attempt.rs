@@ -24,7 +24,9 @@ use super::status::{PipelineState, SharedEvents};
 use super::tap::Taps;
 use super::watermark::{SavedMark, TimeNode, Watermarks};
 use crate::batch::{BatchCtx, BatchId};
-use crate::checkpoint::{BatchPlan, Checkpoint, CommitRow, SourcePart, StateFile, StateStore, Store};
+use crate::checkpoint::{
+    BatchPlan, Checkpoint, CommitRow, SourcePart, StateFile, StateStore, Store, check_parts, check_store,
+};
 use crate::sink::SinkError;
 use crate::source::{Limits, SourceError};
 use crate::sqlite::{Durability, StoreError};
@@ -146,7 +148,11 @@ impl<'a> Attempt<'a> {
         let durability = if at_most_once { Durability::Process } else { Durability::Power };
         std::fs::create_dir_all(&shared.dir)
             .map_err(|error| Failure { message: format!("{}: {error}", shared.dir.display()), transient: true })?;
+        check_store(&shared.dir)?;
         let store = Store::open(&shared.dir, durability)?;
+        if let Some(checkpoint) = store.checkpoint()? {
+            check_parts(&shared.dir, &checkpoint)?;
+        }
         let random = || format!("{:016x}{:016x}", (shared.env.random)(), (shared.env.random)());
         let id = store.fixed("id", random)?;
         let seed = store.fixed("seed", || (shared.env.random)().to_string())?;
