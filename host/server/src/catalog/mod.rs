@@ -41,14 +41,21 @@ impl Catalog {
         let at = |cause| CatalogError::Sqlite { path: path.to_owned(), cause };
         let db = Connection::open(path).map_err(at)?;
         db.busy_timeout(BUSY).map_err(at)?;
+        // Looked at before anything is set: a file that is refused stays as it is.
+        let found = format_of(&db).map_err(at)?;
+        match found {
+            Found::Format(FORMAT) | Found::Nothing => {}
+            Found::Format(found) => return Err(CatalogError::Format { path: path.to_owned(), found }),
+            Found::Foreign => return Err(CatalogError::Foreign { path: path.to_owned() }),
+        }
+        if found == Found::Nothing && has_pipelines(path) {
+            return Err(CatalogError::Emptied { path: path.to_owned() });
+        }
         db.pragma_update(None, "journal_mode", "WAL").map_err(at)?;
         db.pragma_update(None, "synchronous", "FULL").map_err(at)?;
         db.pragma_update(None, "foreign_keys", true).map_err(at)?;
-        let found = format_of(&db).map_err(at)?;
-        match found {
-            None => db.execute_batch(SCHEMA).map_err(at)?,
-            Some(FORMAT) => {}
-            Some(found) => return Err(CatalogError::Format { path: path.to_owned(), found }),
+        if found == Found::Nothing {
+            db.execute_batch(SCHEMA).map_err(at)?;
         }
         Ok(Self { db: Mutex::new(db), path: path.to_owned(), clock })
     }
@@ -63,14 +70,37 @@ impl Catalog {
     }
 }
 
-/// The format of an existing catalog.
-fn format_of(db: &Connection) -> rusqlite::Result<Option<i64>> {
+/// What a file holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// No table: it was made just now, or emptied.
+    Nothing,
+    /// A catalog of this format.
+    Format(i64),
+    /// Tables, and none of ours.
+    Foreign,
+}
+
+fn format_of(db: &Connection) -> rusqlite::Result<Found> {
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        return Ok(Found::Nothing);
+    }
     let made: bool =
         db.query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))?;
     if !made {
-        return Ok(None);
+        return Ok(Found::Foreign);
     }
-    db.query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| row.get(0)).optional()
+    let format = db.query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| row.get(0)).optional()?;
+    Ok(format.map_or(Found::Foreign, Found::Format))
+}
+
+/// Pipelines have folders beside the catalog; with an empty catalog nobody would ask for them again.
+fn has_pipelines(catalog: &Path) -> bool {
+    let folders = catalog.parent().and_then(|root| std::fs::read_dir(root.join("pipelines")).ok());
+    folders.is_some_and(|mut folders| {
+        folders.any(|folder| folder.is_ok_and(|folder| !folder.file_name().to_string_lossy().starts_with('.')))
+    })
 }
 
 /// `bytes` comes last: SQLite reads a row up to the column that is asked for, so lists never touch it.
@@ -128,6 +158,16 @@ pub(crate) enum CatalogError {
         /// Its format.
         found: i64,
     },
+    /// The file is another program's.
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file is empty, and there are pipelines it should know.
+    Emptied {
+        /// The database.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for CatalogError {
@@ -137,6 +177,16 @@ impl fmt::Display for CatalogError {
             Self::Format { path, found } => write!(
                 f,
                 "the catalog {} has format {found}, this program knows formats up to {FORMAT}: use a newer millstream",
+                path.display()
+            ),
+            Self::Foreign { path } => write!(
+                f,
+                "{} is another program's database and no catalog: restore it from a backup, or choose another data directory",
+                path.display()
+            ),
+            Self::Emptied { path } => write!(
+                f,
+                "the catalog {} is empty, and there are pipelines beside it: restore it from a backup, or move the folder `pipelines` away to begin anew",
                 path.display()
             ),
         }
