@@ -22,6 +22,10 @@ use crate::station::Station;
 /// Requests that are under way when the server ends get so long.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
+/// Batches that are under way when the server ends get so long, less than the 30 seconds after which
+/// a container is killed. A plugin may take hours for one; what is not committed runs again.
+const LAST_BATCHES: Duration = Duration::from_secs(20);
+
 /// Serves until `shutdown` is done; then stops all pipelines with checkpoints and returns.
 ///
 /// # Errors
@@ -119,8 +123,12 @@ impl Server {
         // A pipeline that is still being restored would come back after the others stopped.
         let _restored = restoring.await;
         let supervisor = Arc::clone(&station.supervisor);
-        if spawn_blocking(move || supervisor.stop_all()).await.is_err() {
-            tracing::error!("a pipeline could not be stopped");
+        let stopping = spawn_blocking(move || supervisor.stop_all());
+        // Past the limit the threads go on until the process ends; nothing waits for them.
+        match tokio::time::timeout(LAST_BATCHES, stopping).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("a pipeline could not be stopped"),
+            Err(_) => tracing::warn!("a batch did not end in time: it is run again at the next start"),
         }
         let abort = serving.abort_handle();
         if tokio::time::timeout(LAST_REQUESTS, serving).await.is_err() {

@@ -16,13 +16,17 @@ pub(super) fn serve(args: &Serve) -> Result<(), CliError> {
     log_to_stderr(args.log);
     let access = if args.require_token { Access::Token } else { Access::ByAddress };
     let config = Config { access, ..Config::new(&args.data_dir) };
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         let listener = TcpListener::bind(args.listen)
             .await
             .map_err(|error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
         let interrupted = interrupted()?;
         server::run(config, listener, interrupted).await.map_err(|error| CliError::Failed(error.to_string()))
-    })
+    });
+    // A plugin that never returns would keep the process for ever.
+    runtime.shutdown_background();
+    served
 }
 
 /// The runtime of the program; pipelines have threads of their own.
