@@ -73,6 +73,7 @@ kinds! {
     INVALID_PLUGIN = "invalid-plugin", "The bytes are no plugin", UNPROCESSABLE_ENTITY;
     FULL = "full", "No more can be taken now", TOO_MANY_REQUESTS;
     CLOSING = "closing", "The pipeline is stopping", SERVICE_UNAVAILABLE;
+    NOT_READY = "not-ready", "The pipeline is not ready", SERVICE_UNAVAILABLE;
     STARTING = "starting", "The server is starting", SERVICE_UNAVAILABLE;
     INTERNAL = "internal", "The server could not do it", INTERNAL_SERVER_ERROR;
 }

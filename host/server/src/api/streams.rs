@@ -1,5 +1,7 @@
 //! Push ingest: a body is answered when it is durable.
 
+use std::sync::atomic::Ordering;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -8,9 +10,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::error::{BAD_REQUEST, Problem};
+use super::error::{BAD_REQUEST, NOT_READY, Problem, STARTING};
 use super::extract::{Segments, read_body, text};
-use crate::connectors::PushBody;
+use crate::connectors::{PushBody, PushRefused};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -42,9 +44,22 @@ pub(super) async fn push(
     let content_type = text(&headers, &header::CONTENT_TYPE).map(str::to_owned);
     let bytes = read_body(&headers, body, api.service.ingest_bytes_max).await?;
     let body = PushBody { content_type, bytes, idempotency_key };
-    let receipt = api.station.connectors.push(&stream, body).await?;
+    let pushed = api.station.connectors.push(&stream, body).await;
+    let receipt = pushed.map_err(|refused| absent_for_now(&api, &stream, &refused).unwrap_or_else(|| refused.into()))?;
     let status = if receipt.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(Taken { offset: receipt.offset, duplicate: receipt.duplicate })))
+}
+
+/// A client gives up on a 404; a stream whose pipeline is on its way is worth another try.
+fn absent_for_now(api: &Api, stream: &str, refused: &PushRefused) -> Option<Problem> {
+    if !matches!(refused, PushRefused::Unknown(_)) {
+        return None;
+    }
+    if let Some(why) = api.station.supervisor.will_take(stream) {
+        return Some(Problem::new(NOT_READY, why));
+    }
+    let ready = api.service.ready.load(Ordering::Acquire);
+    (!ready).then(|| Problem::new(STARTING, "pipelines are being restored"))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

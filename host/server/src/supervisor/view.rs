@@ -17,9 +17,9 @@ use crate::catalog::{PipelineRow, Wanted};
 pub(crate) struct PipelineSummary {
     /// Unique on the server.
     pub(crate) name: String,
-    /// starting, running, draining, stopped, finished or failed.
+    /// starting, running, retrying, draining, stopped, finished or failed.
     pub(crate) state: &'static str,
-    /// Why it failed.
+    /// Why it failed, or tries again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     /// What was asked for last: running or stopped.
@@ -93,6 +93,21 @@ impl From<Facts> for Soundness {
 }
 
 impl Supervisor {
+    /// The pipeline that is to take what is pushed to `stream` but does not at the moment (it starts,
+    /// or tries again), in words; none when nobody will.
+    pub(crate) fn will_take(&self, stream: &str) -> Option<String> {
+        let all = self.all();
+        let found = all.iter().find(|managed| {
+            !managed.state().is_over() && managed.row().is_some_and(|row| has_stream(&row, stream))
+        })?;
+        Some(match found.state() {
+            PipelineState::Retrying { reason, .. } => {
+                format!("pipeline `{}` takes nothing for `{stream}` until this has passed: {reason}", found.name)
+            }
+            state => format!("pipeline `{}`, which reads `{stream}`, is {}", found.name, state_name(&state)),
+        })
+    }
+
     /// All pipelines, by name.
     pub(crate) fn list(&self) -> Vec<PipelineSummary> {
         self.all().iter().filter_map(|managed| managed.row().map(|row| summary(managed, &row))).collect()
@@ -132,13 +147,19 @@ impl Supervisor {
     }
 }
 
+fn has_stream(row: &PipelineRow, stream: &str) -> bool {
+    let spec: Value = serde_json::from_str(&row.current.spec).unwrap_or_default();
+    let mut sources = spec["sources"].as_object().into_iter().flat_map(|sources| sources.values());
+    sources.any(|source| source["type"] == "http" && source["stream"] == stream)
+}
+
 fn summary(managed: &Managed, row: &PipelineRow) -> PipelineSummary {
     let state = managed.state();
     PipelineSummary {
         name: row.name.clone(),
         state: state_name(&state),
         reason: match state {
-            PipelineState::Failed { reason } => Some(reason),
+            PipelineState::Failed { reason } | PipelineState::Retrying { reason, .. } => Some(reason),
             _ => None,
         },
         wanted: match row.wanted {
