@@ -25,7 +25,7 @@ fn push(agent: &ureq::Agent, address: &Address, key: &str, body: &str, tries: &m
         let sent = agent.post(url).header("Idempotency-Key", key).content_type("application/x-ndjson").send(body);
         match sent.map(|answer| answer.status().as_u16()) {
             Ok(200 | 202) => return,
-            // 404: the pipeline is not there yet; 429 and 5xx: come back later.
+            // 429 and 5xx: come back later. 404: another test's server has got the dead one's port.
             Ok(404 | 429 | 500..) | Err(_) => thread::sleep(Duration::from_millis(2)),
             Ok(status) => panic!("{key} was answered with {status}"),
         }
