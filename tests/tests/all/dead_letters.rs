@@ -127,3 +127,34 @@ fn a_stopped_pipeline_keeps_its_dead_letters_and_replays_none() {
     let refused = server.post("/v1/pipelines/orders/dead-letters/replay", &json!({}));
     assert_eq!((refused.status, text(&refused.body, "type")), (409, "/problems/not-running"), "{refused:?}");
 }
+
+#[test]
+fn a_replay_that_is_asked_for_twice_goes_once() {
+    let (dir, server) = server_with(&["text"]);
+    server.deploy(&spec(dir.path(), "int64", STRICT));
+    let _ = server.wait_for("orders", &["running"]);
+    push(&server, "{\"n\":1,\"w\":\"a1\"}\n");
+    let _ = letters(&server, 1);
+    let mut mended = spec(dir.path(), "int64", LOOSE);
+    // The next batch is so far away that both requests come before it.
+    mended["trigger"] = json!({ "every": "1s" });
+    assert_eq!(server.put("/v1/pipelines/orders", &mended).status, 200);
+    let _ = server.wait_for("orders", &["running"]);
+    push(&server, "{\"n\":2,\"w\":\"2\"}\n");
+    let _ = eventually("a batch", || (sunk(dir.path(), "out").len() == 1).then_some(()));
+    for _ in 0..3 {
+        let _ = replay(&server, &json!({}));
+    }
+    push(&server, "{\"n\":3,\"w\":\"3\"}\n");
+    let rows = eventually("the last row", || {
+        Some(sunk(dir.path(), "out")).filter(|rows| rows.iter().any(|row| row.starts_with("\"3\"")))
+    });
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    // And once more, when it is in a batch that is not yet on record.
+    push(&server, "{\"n\":4,\"w\":\"4\"}\n");
+    let _ = replay(&server, &json!({}));
+    let rows = eventually("the row after it", || {
+        Some(sunk(dir.path(), "out")).filter(|rows| rows.iter().any(|row| row.starts_with("\"4\"")))
+    });
+    assert_eq!(rows.len(), 4, "{rows:?}");
+}

@@ -98,7 +98,9 @@ fn prepared(dir: &Path) {
     let push = |body: &str| server.send("/v1/streams/s", &[("content-type", "text/plain")], body.as_bytes());
     assert_eq!(push(&lines).status, 202);
     let query = "SELECT value, n FROM counts";
-    eventually("its rows", || (committed(&server, "hurt") > 0 && counts(&dir.join("hurt.db"), query).len() == 2000).then_some(()));
+    eventually("its rows", || {
+        (committed(&server, "hurt") > 0 && counts(&dir.join("hurt.db"), query).len() == 2000).then_some(())
+    });
     server.stop();
 }
 

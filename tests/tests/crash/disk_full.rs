@@ -18,7 +18,8 @@ struct SmallDisk(tempfile::TempDir);
 impl SmallDisk {
     fn mount() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path()).status();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path()).status();
         assert!(mounted.unwrap().success(), "these tests mount a small disk: run them as root");
         Self(dir)
     }
@@ -73,7 +74,8 @@ const ROWS: &str = "SELECT value, count(*) FROM rows GROUP BY value";
 fn a_full_data_directory_is_told_and_waited_for() {
     let disk = SmallDisk::mount();
     let dir = tempfile::tempdir().unwrap();
-    let (input, db, pushed_db) = (dir.path().join("in"), dir.path().join("out.db"), dir.path().join("pushed.db"));
+    let (input, db, pushed_db) =
+        (dir.path().join("in"), dir.path().join("out.db"), dir.path().join("pushed.db"));
     fs::create_dir(&input).unwrap();
     write_lines(&input, 0, 500);
     let server = Server::start(&disk.path().join("data"));
@@ -144,14 +146,20 @@ fn a_full_disk_of_a_sink_is_told_and_waited_for() {
     spec["sinks"]["files"] = json!({ "from": "in", "type": "file", "path": disk.path().join("files") });
     let server = Server::start(&dir.path().join("data"));
     server.deploy(&spec);
-    eventually("the first rows", || (db.exists() && server.wait_for("lines", &["running", "starting"])["progress"].is_object()).then_some(()));
+    eventually("the first rows", || {
+        (db.exists() && server.wait_for("lines", &["running", "starting"])["progress"].is_object())
+            .then_some(())
+    });
     eventually("all first rows", || (counts(&db, ROWS).len() == 500).then_some(()));
 
     let filler = disk.fill();
     write_lines(&input, 1, 5000);
     let reason = retrying(&server, "lines");
     assert!(reason.contains(&disk.path().display().to_string()), "{reason}");
-    assert!(reason.contains("full") || reason.contains("No space left") || reason.contains("no space left"), "{reason}");
+    assert!(
+        reason.contains("full") || reason.contains("No space left") || reason.contains("no space left"),
+        "{reason}"
+    );
     fs::remove_file(filler).unwrap();
     eventually("all rows", || (counts(&db, ROWS).len() == 5500).then_some(()));
     drain(&server, "lines");

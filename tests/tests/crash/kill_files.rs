@@ -20,7 +20,8 @@ const WORDS: [&str; 12] =
 fn write_lines(random: &mut Random, dir: &Path, file: u64, lines: u64) -> Vec<String> {
     let lines: Vec<String> = (0..lines)
         .map(|line| {
-            let words: Vec<&str> = (0..1 + random.below(8)).map(|_| WORDS[random.below(12) as usize]).collect();
+            let words: Vec<&str> =
+                (0..1 + random.below(8)).map(|_| WORDS[random.below(12) as usize]).collect();
             format!("{file}-{line} {}", words.join(" "))
         })
         .collect();
@@ -48,10 +49,11 @@ fn counts_rows_and_files_are_those_of_an_undisturbed_run() {
     let (input, files, db) = (dir.path().join("in"), dir.path().join("files"), dir.path().join("out.db"));
     fs::create_dir(&input).unwrap();
     let mut spec = lines_spec(dir.path(), "exactly-once");
-    spec["steps"]["words"] =
-        json!({ "from": "lines", "wasm": "text/split-words", "config": { "column": "value", "lowercase": true } });
-    spec["steps"]["tally"] = json!({ "from": "words", "aggregate": { "by": ["word"], "compute": { "n": "count()" } } });
-    spec["sinks"]["counts"] = json!({ "from": "tally", "type": "sqlite", "path": db, "table": "counts", "key": ["word"] });
+    spec["steps"]["words"] = json!({ "from": "lines", "wasm": "text/split-words", "config": { "column": "value", "lowercase": true } });
+    spec["steps"]["tally"] =
+        json!({ "from": "words", "aggregate": { "by": ["word"], "compute": { "n": "count()" } } });
+    spec["sinks"]["counts"] =
+        json!({ "from": "tally", "type": "sqlite", "path": db, "table": "counts", "key": ["word"] });
     spec["sinks"]["files"] = json!({ "from": "kept", "type": "file", "path": files, "format": "ndjson" });
 
     let server = Server::start(&dir.path().join("data"));
@@ -66,7 +68,11 @@ fn counts_rows_and_files_are_those_of_an_undisturbed_run() {
     server.stop();
 
     let expected: BTreeMap<String, i64> = lines.iter().map(|line| (line.clone(), 1)).collect();
-    assert_eq!(counts(&db, "SELECT line, count(*) FROM lines GROUP BY line"), expected, "rows of the append sink");
+    assert_eq!(
+        counts(&db, "SELECT line, count(*) FROM lines GROUP BY line"),
+        expected,
+        "rows of the append sink"
+    );
     let mut tally = BTreeMap::new();
     for word in lines.iter().flat_map(|line| line.split(' ')) {
         *tally.entry(word.to_lowercase()).or_insert(0) += 1;
@@ -95,7 +101,11 @@ fn lines_in_files(dir: &Path) -> Vec<String> {
         assert_eq!(entry["bytes"], text.len(), "{name}");
         assert_eq!(entry["rows"], text.lines().count(), "{name}");
         let hashed = Command::new("sha256sum").arg(&path).output().unwrap();
-        assert_eq!(entry["sha256"].as_str(), String::from_utf8(hashed.stdout).unwrap().split(' ').next(), "{name}");
+        assert_eq!(
+            entry["sha256"].as_str(),
+            String::from_utf8(hashed.stdout).unwrap().split(' ').next(),
+            "{name}"
+        );
         let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.extend(rows.map(|row| row["line"].as_str().unwrap().to_owned()));
     }
@@ -176,7 +186,10 @@ fn at_least_once_loses_nothing_and_at_most_once_repeats_nothing() {
             assert_eq!(found.len(), lines.len(), "{delivery}: lines are lost");
         } else {
             assert!(found.values().all(|&times| times == 1), "{delivery}: {found:?}");
-            assert!(found.len() > lines.len() / 2, "{delivery}: a crash loses a batch or two, not most of them");
+            assert!(
+                found.len() > lines.len() / 2,
+                "{delivery}: a crash loses a batch or two, not most of them"
+            );
         }
     }
 }

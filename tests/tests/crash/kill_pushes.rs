@@ -22,7 +22,8 @@ fn push(agent: &ureq::Agent, address: &Address, key: &str, body: &str, tries: &m
     loop {
         *tries += 1;
         let url = format!("{}/v1/streams/orders", address.lock().unwrap());
-        let sent = agent.post(url).header("Idempotency-Key", key).content_type("application/x-ndjson").send(body);
+        let sent =
+            agent.post(url).header("Idempotency-Key", key).content_type("application/x-ndjson").send(body);
         match sent.map(|answer| answer.status().as_u16()) {
             Ok(200 | 202) => return,
             // 429 and 5xx: come back later. 404: another test's server has got the dead one's port.
@@ -59,7 +60,8 @@ fn acknowledged_pushes_are_counted_once() {
             let config = ureq::Agent::config_builder().http_status_as_error(false);
             let agent: ureq::Agent = config.timeout_global(Some(Duration::from_secs(5))).build().into();
             let mut random = Random::of("kill_pushes_rows");
-            let (mut sums, mut sizes, mut id, mut batch, mut tries) = (BTreeMap::new(), BTreeMap::new(), 0, 0, 0);
+            let (mut sums, mut sizes, mut id, mut batch, mut tries) =
+                (BTreeMap::new(), BTreeMap::new(), 0, 0, 0);
             while !done.load(Ordering::Relaxed) {
                 let mut body = String::new();
                 for _ in 0..1 + random.below(30) {

@@ -34,7 +34,8 @@ fn spec(dir: &Path, source: &Value) -> Value {
 fn check(server: Server, dir: &Path, column: &str) {
     eventually("the rows on both sides", || {
         let db = dir.join("out.db");
-        (db.exists() && server.wait_for("long", &["running", "starting"])["progress"].is_object()).then_some(())?;
+        (db.exists() && server.wait_for("long", &["running", "starting"])["progress"].is_object())
+            .then_some(())?;
         let rows = counted(&db, &format!("SELECT {column}, 1 FROM rows"));
         (rows == [("before".to_owned(), 1), ("after".to_owned(), 1)]).then_some(())
     });
@@ -53,7 +54,10 @@ fn a_line_of_100_mib_in_a_file_is_a_dead_letter_between_two_rows() {
     let dir = tempfile::tempdir().unwrap();
     write_long(File::create(dir.path().join("in.txt")).unwrap(), "before\n", "\nafter\n");
     let server = Server::start(&dir.path().join("data"));
-    server.deploy(&spec(dir.path(), &json!({ "type": "file", "path": dir.path().join("in.txt"), "format": "text" })));
+    server.deploy(&spec(
+        dir.path(),
+        &json!({ "type": "file", "path": dir.path().join("in.txt"), "format": "text" }),
+    ));
     check(server, dir.path(), "value");
 }
 
@@ -61,10 +65,17 @@ fn a_line_of_100_mib_in_a_file_is_a_dead_letter_between_two_rows() {
 fn a_line_of_100_mib_over_tcp_is_a_dead_letter_between_two_rows() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"));
-    let source = json!({ "type": "tcp", "listen": "127.0.0.1:0", "format": "ndjson", "schema": { "s": "utf8" } });
+    let source =
+        json!({ "type": "tcp", "listen": "127.0.0.1:0", "format": "ndjson", "schema": { "s": "utf8" } });
     server.deploy(&spec(dir.path(), &source));
-    let address = eventually("the address", || server.get("/v1/pipelines/long").body["addresses"]["in"].as_str().map(str::to_owned));
-    write_long(TcpStream::connect(address).unwrap(), "{\"s\":\"before\"}\n{\"s\":\"", "\"}\n{\"s\":\"after\"}\n");
+    let address = eventually("the address", || {
+        server.get("/v1/pipelines/long").body["addresses"]["in"].as_str().map(str::to_owned)
+    });
+    write_long(
+        TcpStream::connect(address).unwrap(),
+        "{\"s\":\"before\"}\n{\"s\":\"",
+        "\"}\n{\"s\":\"after\"}\n",
+    );
     check(server, dir.path(), "s");
 }
 
@@ -75,7 +86,8 @@ fn a_body_of_100_mib_is_refused_and_its_neighbours_are_taken() {
     let source = json!({ "type": "http", "stream": "s", "format": "ndjson", "schema": { "s": "utf8" } });
     server.deploy(&spec(dir.path(), &source));
     let _ = server.wait_for("long", &["running"]);
-    let push = |body: &[u8]| server.try_send("/v1/streams/s", &[("content-type", "application/x-ndjson")], body);
+    let push =
+        |body: &[u8]| server.try_send("/v1/streams/s", &[("content-type", "application/x-ndjson")], body);
     assert_eq!(push(b"{\"s\":\"before\"}\n").unwrap().status, 202);
     let mut long = Vec::with_capacity(LONG_LINE_BYTES + 100);
     write_long(&mut long, "{\"s\":\"", "\"}\n");
@@ -94,7 +106,8 @@ fn a_body_of_100_mib_is_refused_and_its_neighbours_are_taken() {
 
 #[test]
 fn a_file_of_1_gib_is_counted_in_bounded_memory() {
-    const LINE: &str = "the mill by the stream turns the stone while the water runs and the grain becomes flour\n";
+    const LINE: &str =
+        "the mill by the stream turns the stone while the water runs and the grain becomes flour\n";
     let dir = tempfile::tempdir().unwrap();
     let lines = (1 << 30) / LINE.len() + 1;
     {

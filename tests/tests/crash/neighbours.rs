@@ -25,12 +25,16 @@ fn a_plugin_that_never_returns_does_not_hold_up_another_pipeline() {
     }
     for name in stuck {
         // Its first batch is planned, so the plugin is at it.
-        eventually("the loop", || server.get(&format!("/v1/pipelines/{name}/batches")).body[0].is_object().then_some(()));
+        eventually("the loop", || {
+            server.get(&format!("/v1/pipelines/{name}/batches")).body[0].is_object().then_some(())
+        });
     }
     server.deploy(&pipeline("sound", "identity"));
     let _ = server.wait_for("sound", &["running"]);
     let before = committed(&server, "sound");
-    eventually("thirty batches of the sound one", || (committed(&server, "sound") >= before + 30).then_some(()));
+    eventually("thirty batches of the sound one", || {
+        (committed(&server, "sound") >= before + 30).then_some(())
+    });
     for name in stuck {
         assert_eq!(committed(&server, name), 0, "{name} is still at its first batch");
     }

@@ -36,7 +36,10 @@ pub(crate) fn counts(db: &Path, sql: &str) -> BTreeMap<String, i64> {
 pub(crate) fn committed(server: &Server, pipeline: &str) -> u64 {
     let batches = server.get(&format!("/v1/pipelines/{pipeline}/batches?limit=3")).body;
     let all = batches.as_array().map(Vec::as_slice).unwrap_or_default();
-    let ids = all.iter().filter(|batch| batch["state"] == "committed").filter_map(|batch| batch["batch_id"].as_u64());
+    let ids = all
+        .iter()
+        .filter(|batch| batch["state"] == "committed")
+        .filter_map(|batch| batch["batch_id"].as_u64());
     ids.max().unwrap_or(0)
 }
 

@@ -21,7 +21,19 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("checkpoint", &["batch", "source", "sqlite"]),
     (
         "pipeline",
-        &["batch", "clock", "source", "sink", "sqlite", "expr", "windows", "state", "steps", "journal", "checkpoint"],
+        &[
+            "batch",
+            "clock",
+            "source",
+            "sink",
+            "sqlite",
+            "expr",
+            "windows",
+            "state",
+            "steps",
+            "journal",
+            "checkpoint",
+        ],
     ),
 ];
 
@@ -52,7 +64,9 @@ fn check(folder: &str, rooms: &[(&str, &[&str])]) {
         if room == "lib" {
             continue;
         }
-        let allowed = allowed.get(room).unwrap_or_else(|| panic!("{room} is a new room of {folder}: give it its place"));
+        let allowed = allowed
+            .get(room)
+            .unwrap_or_else(|| panic!("{room} is a new room of {folder}: give it its place"));
         for (line, used) in uses(&source) {
             if used != room && !allowed.contains(&used.as_str()) {
                 wrong.push(format!("{}:{line}: `{room}` uses `{used}`", source.path));

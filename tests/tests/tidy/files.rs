@@ -2,7 +2,7 @@
 
 use crate::source::{Source, sources};
 
-const FOLDERS: [&str; 5] = ["host", "guest-sdk", "plugins", "tests", "examples"];
+const FOLDERS: [&str; 5] = ["host", "guest-sdk", "plugins", "tests", "benches"];
 
 /// Past this, tests apart and split by noun.
 const LINES_MAX: usize = 500;
@@ -15,7 +15,9 @@ fn all() -> Vec<Source> {
 fn every_file_opens_with_what_it_is_for() {
     let silent: Vec<_> = all()
         .into_iter()
-        .filter(|source| !source.text.starts_with("//!") && !source.is_test() && !source.path.ends_with("/tests.rs"))
+        .filter(|source| {
+            !source.text.starts_with("//!") && !source.is_test() && !source.path.ends_with("/tests.rs")
+        })
         .map(|source| source.path)
         .collect();
     assert!(silent.is_empty(), "without a header: {silent:?}");
@@ -51,7 +53,9 @@ fn nothing_is_left_for_later() {
 fn host_code_does_not_unwrap() {
     let mut found = Vec::new();
     for source in sources("host").into_iter().filter(|source| !source.is_test()) {
-        let lines = source.code().filter(|(_, line)| line.contains(".unwrap()") && !line.trim_start().starts_with("//"));
+        let lines = source
+            .code()
+            .filter(|(_, line)| line.contains(".unwrap()") && !line.trim_start().starts_with("//"));
         found.extend(lines.map(|(number, line)| format!("{}:{number}: {}", source.path, line.trim())));
     }
     assert!(found.is_empty(), "say why it cannot fail, or pass the error on:\n{}", found.join("\n"));

@@ -18,7 +18,14 @@ fn allowed() -> Vec<String> {
 #[test]
 fn every_dependency_has_a_licence_that_is_allowed() {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
@@ -38,7 +45,8 @@ fn every_dependency_has_a_licence_that_is_allowed() {
 /// One of the alternatives must be allowed in all its parts.
 fn is_allowed(expression: &str, allowed: &[String]) -> bool {
     let flat = expression.replace(['(', ')'], " ").replace('/', " OR ");
-    flat.split(" OR ").any(|alternative| alternative.split(" AND ").all(|one| allowed.iter().any(|a| a == one.trim())))
+    flat.split(" OR ")
+        .any(|alternative| alternative.split(" AND ").all(|one| allowed.iter().any(|a| a == one.trim())))
 }
 
 #[test]

@@ -97,6 +97,19 @@ pub(crate) fn mark_replayed(
     Ok(())
 }
 
+/// Those of `ids` that no batch has replayed yet.
+pub(crate) fn unreplayed(db: &Connection, ids: &[u64]) -> Result<Vec<u64>, rusqlite::Error> {
+    let mut statement =
+        db.prepare_cached("SELECT count(*) FROM dead_letters WHERE id = ?1 AND replayed_in IS NULL")?;
+    let mut open = Vec::with_capacity(ids.len());
+    for id in ids {
+        if statement.query_row([id.cast_signed()], |row| row.get::<_, i64>(0))? == 1 {
+            open.push(*id);
+        }
+    }
+    Ok(open)
+}
+
 pub(crate) fn by_ids(db: &Connection, ids: &[u64]) -> Result<Vec<StoredLetter>, rusqlite::Error> {
     let mut statement =
         db.prepare_cached("SELECT id, entry, raw, payload FROM dead_letters WHERE id = ?1")?;

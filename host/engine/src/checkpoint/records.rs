@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::letters::{self, DeadLetterFilter, DeadLetterRecord};
-use crate::sqlite::{StoreError, explain};
 use super::store::FILE;
+use crate::sqlite::{StoreError, explain};
 
 /// Read-only view of a pipeline's `checkpoint.db`.
 #[derive(Debug)]
@@ -156,7 +156,8 @@ impl Records {
         limit: u32,
         read: impl FnMut(&rusqlite::Row<'_>) -> Result<T, rusqlite::Error>,
     ) -> Result<Vec<T>, StoreError> {
-        let run = || self.db.prepare(sql)?.query_map([limit], read)?.collect::<Result<Vec<T>, rusqlite::Error>>();
+        let run =
+            || self.db.prepare(sql)?.query_map([limit], read)?.collect::<Result<Vec<T>, rusqlite::Error>>();
         run().map_err(|cause| explain(&self.path, cause))
     }
 }

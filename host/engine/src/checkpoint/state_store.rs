@@ -10,7 +10,7 @@ use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use rusqlite::{Connection, params};
 
-use crate::sqlite::{StoreError, Durability, explain, open_database};
+use crate::sqlite::{Durability, StoreError, explain, open_database};
 
 /// `MSst`, in ASCII.
 const APPLICATION_ID: i32 = 0x4d53_7374;

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::letters::{self, StoredLetter};
 use super::plan::BatchPlan;
-use crate::sqlite::{StoreError, Durability, explain, open_database};
 use crate::batch::{BatchId, DeadLetter};
 use crate::source::Position;
+use crate::sqlite::{Durability, StoreError, explain, open_database};
 
 /// `MSck`, in ASCII.
 pub(crate) const APPLICATION_ID: i32 = 0x4d53_636b;
@@ -247,6 +247,14 @@ impl Store {
             transaction.commit()
         };
         run(&mut self.db).map_err(|cause| explain(&path, cause))
+    }
+
+    /// Those of `ids` that no committed batch has replayed.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub fn unreplayed(&self, ids: &[u64]) -> Result<Vec<u64>, StoreError> {
+        letters::unreplayed(&self.db, ids).map_err(self.explain())
     }
 
     /// Dead letters by id, in the order of their ids.

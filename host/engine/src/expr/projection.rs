@@ -65,7 +65,8 @@ impl Projection {
     /// The columns of these expressions, which were compiled against one schema.
     #[must_use]
     pub fn from_exprs(columns: Vec<(String, Expr)>) -> Self {
-        let field = |(name, expr): &(String, Expr)| Field::new(name, expr.data_type().clone(), expr.nullable());
+        let field =
+            |(name, expr): &(String, Expr)| Field::new(name, expr.data_type().clone(), expr.nullable());
         let fields: Vec<Field> = columns.iter().map(field).collect();
         let exprs = columns.into_iter().map(|(_, expr)| expr).collect();
         Self { schema: Arc::new(Schema::new(fields)), exprs }

@@ -43,8 +43,13 @@ pub struct JournalOptions {
 /// A source's journal.
 pub struct Journal {
     pub(crate) shared: Arc<Shared>,
-    sender: Option<Sender<Command>>,
-    thread: Option<JoinHandle<()>>,
+    /// Guards the way to the writer, which is gone once the journal is closed; held for moments.
+    writer: Mutex<Option<Writer>>,
+}
+
+struct Writer {
+    sender: Sender<Command>,
+    thread: JoinHandle<()>,
 }
 
 /// What the writer, the receivers and the readers share.
@@ -130,22 +135,42 @@ impl Journal {
                 path: dir.to_owned(),
                 why: format!("no thread for the journal ({error})"),
             })?;
-        Ok(Self { shared, sender: Some(sender), thread: Some(thread) })
+        Ok(Self { shared, writer: Mutex::new(Some(Writer { sender, thread })) })
     }
 
     /// Everything before `offset` is covered by a checkpoint and may be deleted.
     pub(crate) fn release(&self, offset: u64) {
-        if let Some(sender) = &self.sender {
+        if let Some(sender) = self.sender() {
             // A queue that is full of offers only delays the clean-up until the next checkpoint.
             let _ = sender.try_send(Command::Release(offset));
         }
+    }
+
+    /// Writes what was offered, then nothing more: receivers may outlive the attempt they were
+    /// started for, and the next attempt must find a file that nobody writes.
+    pub(crate) fn close(&self) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Writer { sender, thread }) = writer {
+            drop(sender);
+            // The writer ends when the queue is empty; a panic there was reported by its thread.
+            let _ = thread.join();
+        }
+    }
+
+    fn sender(&self) -> Option<Sender<Command>> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.as_ref().map(|writer| writer.sender.clone())
+    }
+
+    fn is_below_limit(&self) -> bool {
+        self.shared.held_bytes.load(Ordering::Relaxed) < self.shared.options.bytes_max
     }
 }
 
 impl Inbox for Journal {
     fn offer(&self, received: Received, done: Done) {
-        let Some(sender) = &self.sender else { return done(Err(Refused::Closed)) };
-        if !self.has_room() {
+        let Some(sender) = self.sender() else { return done(Err(Refused::Closed)) };
+        if !self.is_below_limit() {
             return done(Err(Refused::Full));
         }
         match sender.try_send(Command::Offer(received, done)) {
@@ -157,18 +182,13 @@ impl Inbox for Journal {
     }
 
     fn has_room(&self) -> bool {
-        self.shared.held_bytes.load(Ordering::Relaxed) < self.shared.options.bytes_max
-            && self.sender.as_ref().is_some_and(|sender| sender.len() < QUEUE_MAX / 2)
+        self.is_below_limit() && self.sender().is_some_and(|sender| sender.len() < QUEUE_MAX / 2)
     }
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        drop(self.sender.take());
-        if let Some(thread) = self.thread.take() {
-            // The writer ends when the queue is empty; a panic there was reported by its thread.
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 

@@ -102,8 +102,10 @@ impl Index {
         (ranges, bytes)
     }
 
-    /// Everything before `offset` is planned.
+    /// Everything before `offset` is planned. What comes next gets no offset before that, even when
+    /// the file was moved away or the entries were never written to one.
     pub(crate) fn skip_to(&mut self, offset: u64) {
+        self.next = self.next.max(offset);
         while self.waiting.front().is_some_and(|entry| entry.offset < offset) {
             self.waiting.pop_front();
         }
@@ -165,6 +167,13 @@ mod tests {
             index.add(entry(offset, 600_000));
         }
         assert_eq!(index.plan(Limits { rows: 100, bytes: u64::MAX }).0, vec![(1, 2), (2, 3), (3, 4), (4, 5)]);
+    }
+
+    #[test]
+    fn nothing_new_gets_an_offset_that_a_checkpoint_covers() {
+        let mut index = Index::over_file(1);
+        index.skip_to(7);
+        assert_eq!(index.next(), 7);
     }
 
     #[test]

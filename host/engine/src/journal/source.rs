@@ -103,6 +103,12 @@ impl Source for JournalSource {
     }
 }
 
+impl Drop for JournalSource {
+    fn drop(&mut self) {
+        self.journal.close();
+    }
+}
+
 struct JournalReader {
     shared: Arc<Shared>,
     decoder: Arc<dyn Decoder>,

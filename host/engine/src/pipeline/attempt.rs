@@ -2,8 +2,10 @@
 //! driven batch by batch until it is over or something fails. After a failure nothing of it is used
 //! again: the next attempt starts from what is on disk.
 
+mod checkpoints;
+mod recovery;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,24 +15,21 @@ use arrow_array::RecordBatch;
 use super::checkpointer::Checkpointer;
 use super::control::{Control, Controls};
 use super::deployment::{Deployment, Environment};
-use super::lane::{LaneFailure, Run};
+use super::failure::{End, Failure};
+use super::lane::Run;
 use super::lanes::Lanes;
 use super::opened::{self, OpenedSource};
-use super::report::{BatchFacts, Reporter};
 use super::rate::RateController;
+use super::report::{BatchFacts, Reporter};
 use super::sink_thread::SinkThread;
 use super::spec::Delivery;
 use super::status::{PipelineState, SharedEvents};
 use super::tap::Taps;
-use super::watermark::{SavedMark, TimeNode, Watermarks};
+use super::watermark::{TimeNode, Watermarks};
 use crate::batch::{BatchCtx, BatchId};
-use crate::checkpoint::{
-    BatchPlan, Checkpoint, CommitRow, SourcePart, StateFile, StateStore, Store, check_parts, check_store,
-};
-use crate::sink::SinkError;
-use crate::source::{Limits, SourceError};
-use crate::sqlite::{Durability, StoreError};
-use crate::steps::Extent;
+use crate::checkpoint::{BatchPlan, CommitRow, SourcePart, StateFile, Store, check_parts, check_store};
+use crate::source::Limits;
+use crate::sqlite::Durability;
 
 /// Without rows, sources are asked again after the trigger's interval, but not more often than this;
 /// sources that are given data wake the driver themselves.
@@ -46,62 +45,6 @@ pub(crate) struct Shared {
     pub(crate) run_id: String,
 }
 
-/// How an attempt ends when nothing failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Stopped,
-    Finished,
-}
-
-/// Why an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) message: String,
-    pub(crate) transient: bool,
-}
-
-impl Failure {
-    pub(crate) fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), transient: false }
-    }
-
-    pub(crate) fn of_source(entry: &str, error: &SourceError) -> Self {
-        let transient = matches!(error, SourceError::Transient(_));
-        Self { message: format!("source {entry}: {error}"), transient }
-    }
-
-    pub(crate) fn of_sink(entry: &str, error: &SinkError) -> Self {
-        let transient = matches!(error, SinkError::Transient(_));
-        Self { message: format!("sink {entry}: {error}"), transient }
-    }
-
-    pub(crate) fn of_thread(error: &std::io::Error) -> Self {
-        Self { message: format!("the system gives no more threads ({error})"), transient: true }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl From<LaneFailure> for Failure {
-    fn from(failure: LaneFailure) -> Self {
-        let message = match failure.entry.as_str() {
-            "" => failure.message,
-            entry => format!("{entry}: {}", failure.message),
-        };
-        Self { message, transient: failure.transient }
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self { message: error.to_string(), transient: error.is_transient() }
-    }
-}
-
 /// A pipeline at work.
 pub(crate) struct Attempt<'a> {
     shared: &'a Shared,
@@ -111,10 +54,10 @@ pub(crate) struct Attempt<'a> {
     seed: u64,
     state_file: StateFile,
     durability: Durability,
-    sources: Vec<OpenedSource>,
-    sinks: Vec<SinkThread>,
-    /// Dropped before the sinks and sources, on which its threads depend.
+    /// Fields are dropped in their order: first whoever works, then what it works with.
     lanes: Lanes,
+    sinks: Vec<SinkThread>,
+    sources: Vec<OpenedSource>,
     /// Keyed steps, in the order of the graph.
     keyed: Vec<usize>,
     times: Vec<TimeNode>,
@@ -146,8 +89,10 @@ impl<'a> Attempt<'a> {
     pub(crate) fn open(shared: &'a Shared, mut deployment: Deployment) -> Result<Self, Failure> {
         let at_most_once = deployment.spec.delivery == Delivery::AtMostOnce;
         let durability = if at_most_once { Durability::Process } else { Durability::Power };
-        std::fs::create_dir_all(&shared.dir)
-            .map_err(|error| Failure { message: format!("{}: {error}", shared.dir.display()), transient: true })?;
+        std::fs::create_dir_all(&shared.dir).map_err(|error| Failure {
+            message: format!("{}: {error}", shared.dir.display()),
+            transient: true,
+        })?;
         check_store(&shared.dir)?;
         let store = Store::open(&shared.dir, durability)?;
         if let Some(checkpoint) = store.checkpoint()? {
@@ -205,80 +150,6 @@ impl<'a> Attempt<'a> {
         self.shared.env.clock.monotonic()
     }
 
-    /// State and positions of the newest checkpoint, then the batches planned since then, again.
-    fn recover(&mut self) -> Result<(), Failure> {
-        let checkpoint = self.store.checkpoint()?;
-        let position = |name: &str| checkpoint.as_ref().and_then(|found| found.positions.get(name));
-        for source in &mut self.sources {
-            let restored = source.source.restore(position(&source.name));
-            restored.map_err(|error| Failure::of_source(&source.name, &error))?;
-        }
-        if let Some(checkpoint) = &checkpoint {
-            self.restore(checkpoint)?;
-        }
-        for unfinished in self.store.plans_after(self.batch)? {
-            self.tell_of_changed_plugins(&unfinished.plan);
-            self.run_again(unfinished.plan, unfinished.committed)?;
-        }
-        Ok(())
-    }
-
-    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        (self.batch, self.epoch) = (checkpoint.batch, checkpoint.epoch);
-        let saved: BTreeMap<String, SavedMark> = serde_json::from_value(checkpoint.watermark.clone())
-            .map_err(|error| Failure::permanent(format!("the checkpoint's watermarks cannot be read ({error})")))?;
-        self.watermarks = Watermarks::load(&saved, &self.names);
-        if self.keyed.is_empty() {
-            return Ok(());
-        }
-        let state = StateStore::open(&self.state_file, self.durability)?;
-        let mut failure = None;
-        let lanes = &self.lanes;
-        let read = state.read(checkpoint.base, checkpoint.epoch, |chunk| {
-            lanes.restore(chunk).map_err(|error| {
-                failure = Some(Failure::from(error));
-                "the state was not taken back".to_owned()
-            })
-        });
-        failure.map_or(Ok(()), Err)?;
-        Ok(read?)
-    }
-
-    fn tell_of_changed_plugins(&self, plan: &BatchPlan) {
-        let now = self.deployment.plugin_digests();
-        for (step, digest) in &plan.plugins {
-            if now.get(step).is_some_and(|current| current != digest) {
-                let message = format!(
-                    "batch {} was planned with another plugin in step {step} and is run with the new one",
-                    plan.batch
-                );
-                self.reporter.log(&self.shared.events, &*self.shared.env.clock, "warn", Some(step), message);
-            }
-        }
-    }
-
-    /// A batch that was planned in an earlier life.
-    fn run_again(&mut self, plan: BatchPlan, committed: bool) -> Result<(), Failure> {
-        for source in &mut self.sources {
-            if let Some(part) = plan.sources.get(&*source.name) {
-                let advanced = source.source.advance(&part.splits);
-                advanced.map_err(|error| Failure::of_source(&source.name, &error))?;
-            }
-        }
-        if self.deployment.spec.delivery == Delivery::AtMostOnce {
-            // What was planned may have been used: it is not used again.
-            self.batch = plan.batch;
-            self.checkpointed = false;
-            return Ok(());
-        }
-        let executed = self.execute(&plan)?;
-        self.await_sinks(&executed)?;
-        if committed {
-            return Ok(());
-        }
-        self.put_on_record(vec![executed], None)
-    }
-
     /// Runs batches until the pipeline is over.
     pub(crate) fn drive(&mut self) -> Result<End, Failure> {
         let mut draining = self.deployment.spec.trigger.available_now;
@@ -291,13 +162,18 @@ impl<'a> Attempt<'a> {
                 }
                 Control::Go { replays } => self.replays.extend(replays),
             }
-            let (plan, finished) = if self.wait_for_trigger().is_zero() { self.plan()? } else { (None, false) };
+            let (plan, finished) =
+                if self.wait_for_trigger().is_zero() { self.plan()? } else { (None, false) };
             if let Some(plan) = plan {
                 self.step(&plan)?;
             } else {
                 self.settle()?;
                 if finished || (draining && self.is_drained()) {
-                    return self.wind_up(if self.shared.controls.is_draining() { End::Stopped } else { End::Finished });
+                    return self.wind_up(if self.shared.controls.is_draining() {
+                        End::Stopped
+                    } else {
+                        End::Finished
+                    });
                 }
                 self.rest();
             }
@@ -310,7 +186,9 @@ impl<'a> Attempt<'a> {
         let start = self.monotonic();
         let mut due = Vec::new();
         // The newest batch may still be in its sinks while the next one runs; not two of them.
-        while self.uncommitted.len() > 1 || self.uncommitted.front().is_some_and(|first| self.is_written(first)) {
+        while self.uncommitted.len() > 1
+            || self.uncommitted.front().is_some_and(|first| self.is_written(first))
+        {
             let Some(first) = self.uncommitted.pop_front() else { break };
             self.await_sinks(&first)?;
             due.push(first);
@@ -357,7 +235,12 @@ impl<'a> Attempt<'a> {
                 let progress = self.reporter.progress(&done.facts, self.monotonic());
                 let text = serde_json::to_string(&progress).unwrap_or_default();
                 told.push(progress);
-                CommitRow { batch: done.facts.batch, progress: text, letters: done.letters, replayed: done.replayed }
+                CommitRow {
+                    batch: done.facts.batch,
+                    progress: text,
+                    letters: done.letters,
+                    replayed: done.replayed,
+                }
             })
             .collect();
         self.store.advance(&rows, plan, now_us)?;
@@ -383,7 +266,8 @@ impl<'a> Attempt<'a> {
         let mut parts = BTreeMap::new();
         let mut finished = true;
         for source in &mut self.sources {
-            let poll = source.source.poll(limits).map_err(|error| Failure::of_source(&source.name, &error))?;
+            let poll =
+                source.source.poll(limits).map_err(|error| Failure::of_source(&source.name, &error))?;
             finished &= poll.finished;
             let idle = source.note_poll(&poll, now_us);
             self.watermarks.set_idle(source.entry, idle);
@@ -395,7 +279,7 @@ impl<'a> Attempt<'a> {
             seed: self.seed ^ self.batch.next().0.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             sources: parts,
             plugins: self.deployment.plugin_digests(),
-            replays: std::mem::take(&mut self.replays),
+            replays: self.due_replays()?,
         };
         let time_passes = !self.keyed.is_empty() && self.watermarks.would_advance(&self.times);
         if plan.is_empty() && !time_passes {
@@ -404,6 +288,26 @@ impl<'a> Attempt<'a> {
         self.last_start = Some(started);
         self.reporter.planned(self.monotonic().saturating_sub(started));
         Ok((Some(plan), false))
+    }
+
+    /// Dead letters that were asked for and are in no batch yet: asking twice replays once.
+    fn due_replays(&mut self) -> Result<Vec<u64>, Failure> {
+        let mut ids = std::mem::take(&mut self.replays);
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| !self.uncommitted.iter().any(|executed| executed.replayed.contains(id)));
+        let mut due = Vec::with_capacity(ids.len());
+        for letter in self.store.letters(&self.store.unreplayed(&ids)?)? {
+            if self.deployment.graph.find(&letter.entry).is_some() {
+                due.push(letter.id);
+            } else {
+                let message =
+                    format!("dead letter {} stays: the pipeline has no such entry any more", letter.id);
+                let (events, clock) = (&self.shared.events, &*self.shared.env.clock);
+                self.reporter.log(events, clock, "warn", Some(&letter.entry), message);
+            }
+        }
+        Ok(due)
     }
 
     /// Runs a batch and tells the sinks to commit it.
@@ -474,62 +378,6 @@ impl<'a> Attempt<'a> {
         };
         // Before the trigger is due, data alone changes nothing: only a request does.
         self.shared.controls.wait(pause, until_trigger.is_zero());
-    }
-
-    fn checkpoint_if_due(&mut self) -> Result<(), Failure> {
-        self.complete_checkpoint(false)?;
-        let every = self.deployment.spec.checkpoint.every.duration();
-        let due = self.monotonic().saturating_sub(self.last_checkpoint) >= every;
-        if due && !self.checkpointed && !self.checkpointer.is_busy() {
-            self.begin_checkpoint()?;
-        }
-        Ok(())
-    }
-
-    /// Copies the state as it is after the newest batch; the rest happens in the background.
-    fn begin_checkpoint(&mut self) -> Result<(), Failure> {
-        let started = self.monotonic();
-        let extent: Extent = self.checkpointer.next_extent();
-        let chunks = if self.keyed.is_empty() { Vec::new() } else { self.lanes.snapshot(extent)? };
-        self.epoch += 1;
-        let positions =
-            self.sources.iter().map(|source| (source.name.to_string(), source.source.position())).collect();
-        let watermark = serde_json::to_value(self.watermarks.save(&self.names)).unwrap_or_default();
-        let checkpoint = Checkpoint {
-            epoch: self.epoch,
-            batch: self.batch,
-            base: 0,
-            kind: String::new(),
-            bytes: 0,
-            duration_us: 0,
-            positions,
-            watermark,
-        };
-        self.checkpointer.write(checkpoint, extent, chunks, started);
-        self.last_checkpoint = started;
-        self.checkpointed = true;
-        Ok(())
-    }
-
-    /// Declares a checkpoint complete that is written and whose batch is committed.
-    fn complete_checkpoint(&mut self, wait: bool) -> Result<(), Failure> {
-        let oldest_uncommitted = self.uncommitted.front().map(|executed| executed.facts.batch);
-        let Some(written) = self.checkpointer.poll(wait)? else { return Ok(()) };
-        if oldest_uncommitted.is_some_and(|oldest| oldest <= written.batch) {
-            return Ok(());
-        }
-        self.store.complete(written, self.shared.env.clock.now_us())?;
-        let Some(completed) = self.checkpointer.completed() else { return Ok(()) };
-        for source in &mut self.sources {
-            if let Some(position) = completed.positions.get(&*source.name)
-                && let Err(error) = source.source.release(position)
-            {
-                let message = format!("what the checkpoint covers was not cleaned up: {error}");
-                let (events, clock) = (&self.shared.events, &*self.shared.env.clock);
-                self.reporter.log(events, clock, "warn", Some(&source.name), message);
-            }
-        }
-        Ok(())
     }
 
     /// Commits what is under way and leaves a checkpoint, so that the next start runs nothing again.

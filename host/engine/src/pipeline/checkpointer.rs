@@ -83,7 +83,13 @@ impl Checkpointer {
     }
 
     /// Starts to write what the lanes have copied.
-    pub(crate) fn write(&mut self, checkpoint: Checkpoint, extent: Extent, chunks: Vec<StoredChunk>, now: Duration) {
+    pub(crate) fn write(
+        &mut self,
+        checkpoint: Checkpoint,
+        extent: Extent,
+        chunks: Vec<StoredChunk>,
+        now: Duration,
+    ) {
         if let Some(jobs) = &self.jobs {
             // A thread that is gone shows when its result is awaited.
             let job = Job { checkpoint, extent, chunks, started: now, remove_before: self.complete_base };

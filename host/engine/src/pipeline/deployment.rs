@@ -149,7 +149,11 @@ impl Deployment {
                 errors.push(SpecError::new(format!("sinks.{}", guarantee.sink), refusal));
             }
         }
-        if errors.is_empty() { Ok(Self { spec: spec.clone(), graph, entries, guarantees }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { spec: spec.clone(), graph, entries, guarantees })
+        } else {
+            Err(errors)
+        }
     }
 
     /// The spec.
@@ -267,8 +271,9 @@ fn plan_source(spec: &PipelineSpec, env: &Environment, name: &str) -> Result<Ent
 
 fn timestamp_column(schema: &Schema, name: &str) -> Result<usize, SpecError> {
     let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let index =
-        schema.index_of(name).map_err(|_| SpecError::new("", super::error::unknown_name("column", name, &known)))?;
+    let index = schema
+        .index_of(name)
+        .map_err(|_| SpecError::new("", super::error::unknown_name("column", name, &known)))?;
     match schema.field(index).data_type() {
         DataType::Timestamp(..) => Ok(index),
         other => {
@@ -305,7 +310,9 @@ fn plan_union(inputs: &[&Entry]) -> Result<Entry, SpecError> {
     };
     for (i, input) in rest.iter().enumerate() {
         if let Some(difference) = difference(&first.schema, &input.schema) {
-            let message = format!("its rows are not like those of the first input: {difference}; a `select` before can make them alike");
+            let message = format!(
+                "its rows are not like those of the first input: {difference}; a `select` before can make them alike"
+            );
             return Err(SpecError::new(format!("union[{}]", i + 1), message));
         }
     }
@@ -327,7 +334,8 @@ fn difference(left: &Schema, right: &Schema) -> Option<String> {
     let pairs = left.fields().iter().zip(right.fields());
     let mut different = pairs.filter(|(l, r)| l.name() != r.name() || l.data_type() != r.data_type());
     different.next().map(|(l, r)| {
-        let show = |field: &arrow_schema::Field| format!("`{}` {}", field.name(), type_name(field.data_type()));
+        let show =
+            |field: &arrow_schema::Field| format!("`{}` {}", field.name(), type_name(field.data_type()));
         format!("{} here, {} there", show(r), show(l))
     })
 }

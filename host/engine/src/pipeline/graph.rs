@@ -56,7 +56,8 @@ impl Graph {
     pub(crate) fn build(spec: &PipelineSpec) -> Result<Self, Vec<SpecError>> {
         let entries = entries(spec);
         let mut errors = check_names(spec, &entries);
-        let place: BTreeMap<&str, usize> = entries.iter().enumerate().map(|(i, entry)| (entry.name, i)).collect();
+        let place: BTreeMap<&str, usize> =
+            entries.iter().enumerate().map(|(i, entry)| (entry.name, i)).collect();
         let mut inputs = vec![Vec::new(); entries.len()];
         for (i, entry) in entries.iter().enumerate() {
             for (path, name) in &entry.inputs {
@@ -84,7 +85,8 @@ impl Graph {
     pub(crate) fn ancestors(&self) -> Vec<Vec<usize>> {
         let mut ancestors: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
         for (i, node) in self.nodes.iter().enumerate() {
-            let mut sources: Vec<usize> = node.inputs.iter().flat_map(|input| ancestors[*input].clone()).collect();
+            let mut sources: Vec<usize> =
+                node.inputs.iter().flat_map(|input| ancestors[*input].clone()).collect();
             if node.role == Role::Source {
                 sources.push(i);
             }
@@ -99,7 +101,9 @@ impl Graph {
         self.nodes
             .iter()
             .filter(|node| node.role != Role::Sink && node.outputs.is_empty())
-            .map(|node| SpecError::new(node.path(), "nothing takes its rows: name it in a `from`, or remove it"))
+            .map(|node| {
+                SpecError::new(node.path(), "nothing takes its rows: name it in a `from`, or remove it")
+            })
             .collect()
     }
 }
@@ -150,7 +154,8 @@ fn check_names(spec: &PipelineSpec, entries: &[Entry<'_>]) -> Vec<SpecError> {
             errors.push(SpecError::new(entry.path(), bad_name(entry.name)));
         }
         if let Some(first) = seen.insert(entry.name, entry) {
-            let message = format!("the name is taken by {}: each entry needs a name of its own", first.path());
+            let message =
+                format!("the name is taken by {}: each entry needs a name of its own", first.path());
             errors.push(SpecError::new(entry.path(), message));
         }
     }
@@ -210,7 +215,10 @@ fn cycle(entries: &[Entry<'_>], inputs: &[Vec<usize>], placed: &[bool]) -> SpecE
     }
     let mut names: Vec<&str> = walk.iter().rev().map(|i| entries[*i].name).collect();
     names.push(names[0]);
-    let message = format!("rows would go in a circle: {}; one of these must take its rows elsewhere", names.join(" -> "));
+    let message = format!(
+        "rows would go in a circle: {}; one of these must take its rows elsewhere",
+        names.join(" -> ")
+    );
     SpecError::new(entries[walk[0]].path(), message)
 }
 

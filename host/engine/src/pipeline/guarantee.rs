@@ -24,11 +24,15 @@ pub(crate) fn of_sink(
         SinkPromise::Plain => Delivery::AtLeastOnce,
     };
     let mut reasons: Vec<String> = sources.iter().map(|source| source_reason(source, asked)).collect();
-    reasons.push("steps: a batch run again gives the same bytes (plan, clock and seed are durable first)".into());
+    reasons.push(
+        "steps: a batch run again gives the same bytes (plan, clock and seed are durable first)".into(),
+    );
     reasons.push(match promise {
         SinkPromise::Transactional => format!("{sink}: transactional ({promise_reason})"),
         SinkPromise::Idempotent => format!("{sink}: idempotent ({promise_reason})"),
-        SinkPromise::Plain => format!("{sink}: plain, a batch written again is there twice ({promise_reason})"),
+        SinkPromise::Plain => {
+            format!("{sink}: plain, a batch written again is there twice ({promise_reason})")
+        }
     });
     if asked == Delivery::AtMostOnce {
         reasons.push("asked for at-most-once: nothing is journaled or run again after a crash".into());
@@ -41,7 +45,9 @@ fn source_reason(source: &SourceShare<'_>, asked: Delivery) -> String {
     match source.replay {
         Replay::Replayable => format!("{name}: replayable (its data stays where it is)"),
         Replay::Journaled { .. } if asked == Delivery::AtMostOnce => {
-            format!("{name}: not journaled under at-most-once; what was received and not yet used dies with the process")
+            format!(
+                "{name}: not journaled under at-most-once; what was received and not yet used dies with the process"
+            )
         }
         Replay::Journaled { caveat: None } => format!("{name}: journaled before it is acknowledged"),
         Replay::Journaled { caveat: Some(caveat) } => format!("{name}: journaled on arrival; {caveat}"),
@@ -71,7 +77,13 @@ mod tests {
 
     #[test]
     fn a_plain_sink_cannot_have_exactly_once_and_the_refusal_says_the_way_out() {
-        let found = of_sink("out", SinkPromise::Plain, "a stream of text", &sources(&Replay::Replayable), Delivery::ExactlyOnce);
+        let found = of_sink(
+            "out",
+            SinkPromise::Plain,
+            "a stream of text",
+            &sources(&Replay::Replayable),
+            Delivery::ExactlyOnce,
+        );
         assert_eq!((found.possible, found.delivery), (Delivery::AtLeastOnce, Delivery::AtLeastOnce));
         let refusal = refusal(&found, Delivery::ExactlyOnce).unwrap();
         assert!(refusal.contains("at-least-once") && refusal.contains("a stream of text"), "{refusal}");
@@ -79,7 +91,13 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_is_given_when_it_is_less() {
-        let found = of_sink("out", SinkPromise::Transactional, "", &sources(&Replay::Replayable), Delivery::AtLeastOnce);
+        let found = of_sink(
+            "out",
+            SinkPromise::Transactional,
+            "",
+            &sources(&Replay::Replayable),
+            Delivery::AtLeastOnce,
+        );
         assert_eq!((found.possible, found.delivery), (Delivery::ExactlyOnce, Delivery::AtLeastOnce));
         assert_eq!(refusal(&found, Delivery::AtLeastOnce), None);
     }
@@ -87,7 +105,8 @@ mod tests {
     #[test]
     fn the_caveat_of_a_raw_socket_is_among_the_reasons() {
         let replay = Replay::Journaled { caveat: Some("what the kernel held is gone".into()) };
-        let found = of_sink("out", SinkPromise::Idempotent, "upsert", &sources(&replay), Delivery::ExactlyOnce);
+        let found =
+            of_sink("out", SinkPromise::Idempotent, "upsert", &sources(&replay), Delivery::ExactlyOnce);
         assert!(found.reasons[0].contains("what the kernel held is gone"), "{found:?}");
     }
 }

@@ -52,7 +52,10 @@ pub(crate) struct Run {
 /// What a lane answers.
 pub(crate) enum Answer {
     /// Rows for the sink at this entry.
-    Rows { entry: usize, rows: RecordBatch },
+    Rows {
+        entry: usize,
+        rows: RecordBatch,
+    },
     /// This split is done; rows after this are the next one's.
     SplitDone,
     /// Everything that the job meant is done.
@@ -320,7 +323,8 @@ impl Lane {
         self.report.counts[entry].late += late;
         match self.entries[entry].on_fault {
             FaultPolicy::Fail => {
-                let message = format!("on_fault is `fail`, and a row was refused: {} ({})", first.reason, first.kind);
+                let message =
+                    format!("on_fault is `fail`, and a row was refused: {} ({})", first.reason, first.kind);
                 Err(self.failed(entry, message))
             }
             FaultPolicy::Drop => {
@@ -354,7 +358,8 @@ impl Lane {
         }
         for payload in payloads {
             let Payload::Row(text) = payload else { continue };
-            let row = decode_row(text, &self.entries[entry].input).map_err(|error| self.failed(entry, error))?;
+            let row =
+                decode_row(text, &self.entries[entry].input).map_err(|error| self.failed(entry, error))?;
             self.feed(&ctx, run, entry, &row)?;
         }
         Ok(())
@@ -376,7 +381,10 @@ impl Lane {
         self.report.counts[entry].busy += self.clock.monotonic().saturating_sub(start);
         result.map_err(|error| self.failed(entry, error.to_string()))?;
         emitted.into_iter().enumerate().try_for_each(|(i, rows)| {
-            let ctx = BatchCtx { seed: mix(ctx.seed, entry as u64, (u64::from(self.number) << 32) | i as u64), ..ctx };
+            let ctx = BatchCtx {
+                seed: mix(ctx.seed, entry as u64, (u64::from(self.number) << 32) | i as u64),
+                ..ctx
+            };
             self.deliver(&ctx, &run, entry, rows)
         })
     }
@@ -398,7 +406,9 @@ impl Lane {
     }
 
     fn restore(&mut self, chunk: &StoredChunk) -> Result<(), Stop> {
-        let Some(entry) = self.entries.iter().position(|entry| *entry.name == *chunk.step) else { return Ok(()) };
+        let Some(entry) = self.entries.iter().position(|entry| *entry.name == *chunk.step) else {
+            return Ok(());
+        };
         let LaneWhat::Keyed(step) = &mut self.entries[entry].what else { return Ok(()) };
         let state = StateChunk { table: chunk.table.clone(), rows: chunk.rows.clone() };
         step.restore(&state).map_err(|error| self.failed(entry, error.to_string()))

@@ -31,7 +31,10 @@ pub(crate) fn answer_queue() -> (Sender<Answer>, Receiver<Answer>) {
 
 impl Lanes {
     /// Starts a thread for each lane.
-    pub(crate) fn start(pipeline: &str, lanes: Vec<(Lane, Receiver<Answer>)>) -> Result<Self, std::io::Error> {
+    pub(crate) fn start(
+        pipeline: &str,
+        lanes: Vec<(Lane, Receiver<Answer>)>,
+    ) -> Result<Self, std::io::Error> {
         let mut started = Self { lanes: Vec::with_capacity(lanes.len()) };
         for (lane, answers) in lanes {
             let (jobs, job_receiver) = unbounded();
@@ -66,7 +69,8 @@ impl Lanes {
         entry: usize,
         take: &mut impl FnMut(usize, RecordBatch) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut gathered: Vec<Vec<RecordBatch>> = vec![Vec::with_capacity(self.lanes.len()); self.lanes.len()];
+        let mut gathered: Vec<Vec<RecordBatch>> =
+            vec![Vec::with_capacity(self.lanes.len()); self.lanes.len()];
         for lane in &self.lanes {
             lane.ask(Job::Exchange(entry));
         }
@@ -146,7 +150,10 @@ impl Handle {
     }
 
     /// The next rows, or none when the answer comes that `is_end` knows.
-    fn rows_until(&self, is_end: impl Fn(&Answer) -> bool) -> Result<Option<(usize, RecordBatch)>, LaneFailure> {
+    fn rows_until(
+        &self,
+        is_end: impl Fn(&Answer) -> bool,
+    ) -> Result<Option<(usize, RecordBatch)>, LaneFailure> {
         loop {
             match self.answer()? {
                 Answer::Rows { entry, rows } => return Ok(Some((entry, rows))),

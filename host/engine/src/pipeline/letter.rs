@@ -78,7 +78,10 @@ mod tests {
                 Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(9_007_199_254_740_993)])),
                 Arc::new(StringArray::from(vec![Some("ä\n\"x\""), None, Some("")])),
                 Arc::new(Float64Array::from(vec![Some(0.1), None, Some(-1e300)])),
-                Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), None, Some(1_700_000_000_123_456)]).with_timezone("UTC")),
+                Arc::new(
+                    TimestampMicrosecondArray::from(vec![Some(-1), None, Some(1_700_000_000_123_456)])
+                        .with_timezone("UTC"),
+                ),
                 Arc::new(BinaryArray::from(vec![Some(&[0xff, 0x00][..]), None, Some(&[][..])])),
             ],
         )

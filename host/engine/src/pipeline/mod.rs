@@ -5,6 +5,7 @@
 mod error;
 mod plugin_ref;
 mod spec;
+mod trigger;
 mod units;
 
 mod connect;
@@ -15,6 +16,7 @@ mod guarantee;
 mod attempt;
 mod checkpointer;
 mod control;
+mod failure;
 mod lane;
 mod lanes;
 mod letter;
@@ -36,9 +38,12 @@ pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};
 pub use running::Running;
 pub use spec::{
-    AggregateSpec, CheckpointSpec, Delivery, Emit, EventTimeSpec, FaultPolicy, PipelineSpec, SinkSpec, SourceSpec,
-    StepSpec, TriggerSpec, WasmSpec, WindowSpec,
+    AggregateSpec, CheckpointSpec, Delivery, Emit, EventTimeSpec, FaultPolicy, PipelineSpec, SinkSpec,
+    SourceSpec, StepSpec, WasmSpec, WindowSpec,
 };
-pub use status::{Events, Guarantee, LogLine, MetricValue, PipelineState, PluginMetric, SharedEvents, TapRows};
+pub use status::{
+    Events, Guarantee, LogLine, MetricValue, PipelineState, PluginMetric, SharedEvents, TapRows,
+};
 pub use tap::TapFn;
+pub use trigger::TriggerSpec;
 pub use units::{ByteSize, Span};

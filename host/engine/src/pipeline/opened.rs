@@ -6,9 +6,10 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use millstream_wasm::{Level, Observer};
 
-use super::attempt::{Failure, Shared};
+use super::attempt::Shared;
 use super::connect::{OpenSource, SinkCtx, SourceCtx};
 use super::deployment::{Deployment, Entry, What};
+use super::failure::Failure;
 use super::graph::Role;
 use super::lane::{Lane, LaneEntry, LaneWhat, Report};
 use super::lanes::{Lanes, answer_queue};
@@ -53,7 +54,10 @@ impl OpenedSource {
     }
 }
 
-pub(crate) fn open_sources(shared: &Shared, deployment: &mut Deployment) -> Result<Vec<OpenedSource>, Failure> {
+pub(crate) fn open_sources(
+    shared: &Shared,
+    deployment: &mut Deployment,
+) -> Result<Vec<OpenedSource>, Failure> {
     let mut opened = Vec::new();
     for (i, node) in deployment.graph.nodes.iter().enumerate() {
         let entry = &mut deployment.entries[i];
@@ -154,7 +158,8 @@ pub(crate) fn start_lanes(
 
 /// Worker threads of a pipeline.
 fn workers(deployment: &Deployment) -> u32 {
-    let machine = || std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let machine =
+        || std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     deployment.spec.parallelism.unwrap_or_else(machine).clamp(1, crate::state::KEY_GROUPS)
 }
 
@@ -176,9 +181,7 @@ fn lane_entries(
                 let Some(source) = sources.iter().find(|source| source.entry == i) else { continue };
                 LaneWhat::Source { reader: source.source.reader(), time: entry.event_time }
             }
-            (What::Filter(predicate), _) => {
-                step(Filter::new(predicate.clone(), Arc::clone(&entry.schema)))
-            }
+            (What::Filter(predicate), _) => step(Filter::new(predicate.clone(), Arc::clone(&entry.schema))),
             (What::Select(projection), _) => step(Select::new(projection.clone())),
             (What::Wasm(wasm), _) => {
                 on_fault = wasm.on_fault;
@@ -197,7 +200,13 @@ fn lane_entries(
             (What::Union | What::Source { .. } | What::Sink(_), Role::Step) => LaneWhat::Union,
         };
         let input = input_schema(deployment, i, entry);
-        entries.push(LaneEntry { name: Arc::clone(&node.name), outputs: node.outputs.clone(), input, on_fault, what });
+        entries.push(LaneEntry {
+            name: Arc::clone(&node.name),
+            outputs: node.outputs.clone(),
+            input,
+            on_fault,
+            what,
+        });
     }
     Ok(entries)
 }
@@ -218,7 +227,9 @@ pub(crate) fn time_nodes(deployment: &Deployment) -> Vec<TimeNode> {
         .map(|(node, entry)| match &entry.what {
             What::Source { event_time: Some(time), .. } => TimeNode::Source { delay_us: time.delay.us() },
             What::Source { event_time: None, .. } => TimeNode::Timeless,
-            What::Aggregate(_) if entry.event_time.is_some() => TimeNode::Holds { inputs: node.inputs.clone() },
+            What::Aggregate(_) if entry.event_time.is_some() => {
+                TimeNode::Holds { inputs: node.inputs.clone() }
+            }
             _ => TimeNode::Through { inputs: node.inputs.clone() },
         })
         .collect()
@@ -273,6 +284,9 @@ impl Observer for StepObserver {
     }
 
     fn dropped(&self, log_lines: u64, metrics: u64) {
-        self.line("warn", format!("too much to say in one call: {log_lines} lines and {metrics} metrics were dropped"));
+        self.line(
+            "warn",
+            format!("too much to say in one call: {log_lines} lines and {metrics} metrics were dropped"),
+        );
     }
 }

@@ -28,7 +28,11 @@ impl FromStr for PluginRef {
                 "`{text}` names no operator: write `plugin/operator` or `plugin/operator@1`, as in text/split-words@1"
             ));
         };
-        Ok(Self { plugin: plugin.to_owned(), operator: operator.to_owned(), version: version.map(str::to_owned) })
+        Ok(Self {
+            plugin: plugin.to_owned(),
+            operator: operator.to_owned(),
+            version: version.map(str::to_owned),
+        })
     }
 }
 

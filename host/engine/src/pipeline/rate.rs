@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::spec::TriggerSpec;
+use super::trigger::TriggerSpec;
 use crate::source::Limits;
 
 /// Without a bound of the user's: so large that what a batch costs by itself (a commit, the groups

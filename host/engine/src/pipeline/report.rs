@@ -106,7 +106,9 @@ impl Reporter {
             letters.extend(report.letters);
         }
         let mut by_kind: BTreeMap<String, u64> = BTreeMap::new();
-        letters.iter().for_each(|letter: &DeadLetter| *by_kind.entry(letter.kind.to_string()).or_default() += 1);
+        letters
+            .iter()
+            .for_each(|letter: &DeadLetter| *by_kind.entry(letter.kind.to_string()).or_default() += 1);
         let dropped: u64 = counts.iter().map(|count| count.dropped).sum();
         if dropped > 0 {
             by_kind.insert("dropped".to_owned(), dropped);
@@ -163,7 +165,8 @@ impl Reporter {
             sources: of_role(Role::Source)
                 .map(|(entry, count)| {
                     let part = facts.parts.get(&entry.name).unwrap_or(&empty);
-                    let offset = |split: Option<&crate::source::Split>| split.map_or(Value::Null, |s| s.0.clone());
+                    let offset =
+                        |split: Option<&crate::source::Split>| split.map_or(Value::Null, |s| s.0.clone());
                     SourceProgress {
                         name: entry.name.clone(),
                         description: entry.kind.clone(),

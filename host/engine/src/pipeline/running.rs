@@ -7,9 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::attempt::{Attempt, End, Failure, Shared};
+use super::attempt::{Attempt, Shared};
 use super::control::Controls;
 use super::deployment::{Deployment, Environment};
+use super::failure::{End, Failure};
 use super::spec::PipelineSpec;
 use super::status::{LogLine, PipelineState, SharedEvents};
 use super::tap::{TapFn, Taps};

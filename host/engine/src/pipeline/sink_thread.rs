@@ -43,9 +43,9 @@ impl SinkThread {
     ) -> Result<Self, std::io::Error> {
         let (jobs, job_receiver) = bounded(QUEUE_CHUNKS);
         let (done_sender, done) = bounded(QUEUE_CHUNKS);
-        let thread = std::thread::Builder::new()
-            .name(format!("sink-{name}"))
-            .spawn(move || Worker { sink, committed, batch: BatchId::ZERO, rows: 0 }.run(&job_receiver, &done_sender))?;
+        let thread = std::thread::Builder::new().name(format!("sink-{name}")).spawn(move || {
+            Worker { sink, committed, batch: BatchId::ZERO, rows: 0 }.run(&job_receiver, &done_sender)
+        })?;
         Ok(Self { entry, jobs: Some(jobs), done, thread: Some(thread) })
     }
 

@@ -45,7 +45,8 @@ impl Watermarks {
 
     /// By the names of entries, because a changed pipeline has them at other places.
     pub(crate) fn save(&self, names: &[Arc<str>]) -> BTreeMap<String, SavedMark> {
-        let mark = |i: usize| SavedMark { seen_us: self.seen_us[i], idle: self.idle[i], given_us: self.given_us[i] };
+        let mark =
+            |i: usize| SavedMark { seen_us: self.seen_us[i], idle: self.idle[i], given_us: self.given_us[i] };
         names.iter().enumerate().map(|(i, name)| (name.to_string(), mark(i))).collect()
     }
 
@@ -75,7 +76,9 @@ impl Watermarks {
             let now = match node {
                 TimeNode::Timeless => None,
                 TimeNode::Source { delay_us } => self.seen_us[i].map(|max| max.saturating_sub(*delay_us)),
-                TimeNode::Through { inputs } | TimeNode::Holds { inputs } => self.least(nodes, &before, inputs),
+                TimeNode::Through { inputs } | TimeNode::Holds { inputs } => {
+                    self.least(nodes, &before, inputs)
+                }
             };
             self.given_us[i] = self.given_us[i].max(now);
         }
@@ -147,7 +150,11 @@ mod tests {
 
     #[test]
     fn a_source_without_event_time_says_nothing() {
-        let nodes = vec![TimeNode::Source { delay_us: 0 }, TimeNode::Timeless, TimeNode::Through { inputs: vec![0, 1] }];
+        let nodes = vec![
+            TimeNode::Source { delay_us: 0 },
+            TimeNode::Timeless,
+            TimeNode::Through { inputs: vec![0, 1] },
+        ];
         let mut marks = Watermarks::new(3);
         marks.see(0, 7);
         assert_eq!(marks.advance(&nodes)[2], Some(7));

@@ -40,6 +40,10 @@ pub(super) fn failed(error: EvalError) -> StepError {
 pub(super) fn rejected(faults: Vec<RowFault>) -> Vec<RejectedRow> {
     faults
         .into_iter()
-        .map(|fault| RejectedRow { row: fault.row, kind: DeadLetterKind::Rejected, reason: fault.to_string() })
+        .map(|fault| RejectedRow {
+            row: fault.row,
+            kind: DeadLetterKind::Rejected,
+            reason: fault.to_string(),
+        })
         .collect()
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
-use super::aggregate::{Aggregate, AggregateConfig, AggregateError, Emit, FunctionConfig, KeyConfig, WindowConfig};
+use super::aggregate::{
+    Aggregate, AggregateConfig, AggregateError, Emit, FunctionConfig, KeyConfig, WindowConfig,
+};
 use super::filter::{failed, rejected};
 use super::{Extent, KeyedStep, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::BatchCtx;
@@ -82,7 +84,8 @@ impl GroupedPlan {
         });
         let projection = Projection::from_exprs(columns);
         let input = Arc::clone(projection.schema());
-        let config = AggregateConfig { input, keys, window, functions, emit: parts.emit, worker: 0, workers: 1 };
+        let config =
+            AggregateConfig { input, keys, window, functions, emit: parts.emit, worker: 0, workers: 1 };
         let schema = Aggregate::new(config.clone()).map_err(|error| below(&error))?.schema();
         Ok(Self { projection, config, schema })
     }

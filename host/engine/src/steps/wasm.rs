@@ -95,7 +95,9 @@ impl Search<'_> {
                 self.run(from, half)?;
                 self.run(from + half, rows - half)
             }
-            Err(error @ (CallError::Answered(_) | CallError::Broken(_))) if rows == 1 => self.poison(from, &error),
+            Err(error @ (CallError::Answered(_) | CallError::Broken(_))) if rows == 1 => {
+                self.poison(from, &error)
+            }
             Err(error) => Err(StepError::Failed(format!("{}: {error}", self.step.operator))),
         }
     }
@@ -115,7 +117,8 @@ impl Search<'_> {
     }
 
     fn give_up_if_hopeless(&self, error: &CallError, rows: usize) -> Result<(), StepError> {
-        let hopeless = self.faults_in_a_row >= FAULTS_IN_A_ROW_MAX || self.timeouts_in_a_row >= TIMEOUTS_IN_A_ROW_MAX;
+        let hopeless =
+            self.faults_in_a_row >= FAULTS_IN_A_ROW_MAX || self.timeouts_in_a_row >= TIMEOUTS_IN_A_ROW_MAX;
         if !hopeless {
             return Ok(());
         }

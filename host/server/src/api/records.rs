@@ -5,7 +5,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use millstream_engine::batch::DeadLetterKind;
-use millstream_engine::checkpoint::{BatchRecord, CheckpointRecord, DeadLetterFilter, DeadLetterRecord, Records};
+use millstream_engine::checkpoint::{
+    BatchRecord, CheckpointRecord, DeadLetterFilter, DeadLetterRecord, Records,
+};
 use millstream_engine::pipeline::read;
 use millstream_engine::sqlite::StoreError;
 use serde::{Deserialize, Serialize};

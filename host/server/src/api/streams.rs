@@ -45,7 +45,8 @@ pub(super) async fn push(
     let bytes = read_body(&headers, body, api.service.ingest_bytes_max).await?;
     let body = PushBody { content_type, bytes, idempotency_key };
     let pushed = api.station.connectors.push(&stream, body).await;
-    let receipt = pushed.map_err(|refused| absent_for_now(&api, &stream, &refused).unwrap_or_else(|| refused.into()))?;
+    let receipt = pushed
+        .map_err(|refused| absent_for_now(&api, &stream, &refused).unwrap_or_else(|| refused.into()))?;
     let status = if receipt.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(Taken { offset: receipt.offset, duplicate: receipt.duplicate })))
 }

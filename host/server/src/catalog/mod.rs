@@ -91,7 +91,8 @@ fn format_of(db: &Connection) -> rusqlite::Result<Found> {
     if !made {
         return Ok(Found::Foreign);
     }
-    let format = db.query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| row.get(0)).optional()?;
+    let format =
+        db.query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| row.get(0)).optional()?;
     Ok(format.map_or(Found::Foreign, Found::Format))
 }
 
@@ -99,7 +100,8 @@ fn format_of(db: &Connection) -> rusqlite::Result<Found> {
 fn has_pipelines(catalog: &Path) -> bool {
     let folders = catalog.parent().and_then(|root| std::fs::read_dir(root.join("pipelines")).ok());
     folders.is_some_and(|mut folders| {
-        folders.any(|folder| folder.is_ok_and(|folder| !folder.file_name().to_string_lossy().starts_with('.')))
+        folders
+            .any(|folder| folder.is_ok_and(|folder| !folder.file_name().to_string_lossy().starts_with('.')))
     })
 }
 

@@ -15,11 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use millstream_engine::clock::SharedClock;
 use millstream_engine::checkpoint::{DeadLetterFilter, Records};
+use millstream_engine::clock::SharedClock;
 use millstream_engine::pipeline::{
-    Deployment, Environment, PipelineSpec, PipelineState, Plugins, SpecError,
-    TapRows, unknown_name,
+    Deployment, Environment, PipelineSpec, PipelineState, Plugins, SpecError, TapRows, unknown_name,
 };
 
 pub(crate) use deploy::Mode;
@@ -27,10 +26,10 @@ pub(crate) use error::SupervisorError;
 pub(crate) use feed::{Feed, NumberedLine};
 pub(crate) use view::{PipelineDocument, PipelineSummary, Soundness};
 
-use crate::random;
 use crate::catalog::Catalog;
 use crate::connectors::ConnectorSet;
 use crate::data_dir::DataDir;
+use crate::random;
 use crate::registry::{Pinned, Registry};
 use crate::sync::lock;
 use crate::telemetry::Telemetry;

@@ -102,7 +102,10 @@ impl Supervisor {
         })?;
         Some(match found.state() {
             PipelineState::Retrying { reason, .. } => {
-                format!("pipeline `{}` takes nothing for `{stream}` until this has passed: {reason}", found.name)
+                format!(
+                    "pipeline `{}` takes nothing for `{stream}` until this has passed: {reason}",
+                    found.name
+                )
             }
             state => format!("pipeline `{}`, which reads `{stream}`, is {}", found.name, state_name(&state)),
         })

@@ -82,3 +82,14 @@ fn without_durability_keys_still_work_and_no_file_is_made() {
     assert!(offer(&journal, "a", Some("k")).unwrap().duplicate);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_closed_journal_takes_nothing_from_receivers_that_outlive_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path(), true, 100);
+    offer(&journal, "a", None).unwrap();
+    journal.close();
+    assert_eq!(offer(&journal, "late", None), Err(Refused::Closed));
+    assert!(!journal.has_room());
+    assert_eq!(offer(&open(dir.path(), true, 100), "b", None).unwrap().offset, 2);
+}
