@@ -1,7 +1,9 @@
 //! Measures the built `millstream` and prints what docs/benchmarks.md quotes.
 //!
 //! `cargo run --release -p millstream-benches -- [names]` runs all measures or the named ones;
-//! `make build plugins` first: the binary and the plugins are looked for beside the runner. All
+//! `make build plugins` first: the binary and the plugins are looked for beside the runner. That
+//! builds the runner too, with the features of the whole workspace: `target/release/millstream-benches`
+//! compiles nothing, where `cargo run -p` compiles SQLite and some small crates a second time. All
 //! together take under 10 minutes. Figures that are compared are taken in turns within one run, and
 //! medians are quoted, because a shared machine is faster at one minute than at the next.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
