@@ -26,8 +26,8 @@ test:                       ## everything: format, lints, unit and whole-system 
 	cargo build --release --workspace
 	cargo test --release --workspace
 
-bench: setup plugins        ## the benchmarks behind docs/benchmarks.md
-	cargo run --release -p millstream-benches
+bench: build plugins        ## the benchmarks behind docs/benchmarks.md
+	$(or $(CARGO_TARGET_DIR),target)/release/millstream-benches
 
 fmt:
 	cargo fmt --all

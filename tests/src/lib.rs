@@ -1,6 +1,12 @@
 //! What whole-system tests need: the real server on a data folder of its own, spoken to over REST as
 //! a user would, and killed as a machine would.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics has failed, and says what it saw"
+)]
+
 mod command;
 mod plugins;
 mod rows;

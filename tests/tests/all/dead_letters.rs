@@ -141,7 +141,7 @@ fn a_replay_that_is_asked_for_twice_goes_once() {
     assert_eq!(server.put("/v1/pipelines/orders", &mended).status, 200);
     let _ = server.wait_for("orders", &["running"]);
     push(&server, "{\"n\":2,\"w\":\"2\"}\n");
-    let _ = eventually("a batch", || (sunk(dir.path(), "out").len() == 1).then_some(()));
+    eventually("a batch", || (sunk(dir.path(), "out").len() == 1).then_some(()));
     for _ in 0..3 {
         let _ = replay(&server, &json!({}));
     }

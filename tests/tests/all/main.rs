@@ -1,5 +1,11 @@
 //! Whole-system tests: a module a concern.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics has failed, and says what it saw"
+)]
+
 mod cases;
 mod command_line;
 mod dead_letters;

@@ -131,7 +131,8 @@ fn a_full_data_directory_is_told_and_waited_for() {
     assert!(counts(&db, ROWS).values().all(|&times| times == 1));
     let mut found: Vec<(String, i64)> = counts(&pushed_db, ROWS).into_iter().collect();
     let mut expected: Vec<(String, i64)> = taken.into_iter().map(|line| (line, 1)).collect();
-    (found.sort(), expected.sort());
+    found.sort();
+    expected.sort();
     assert!(found == expected, "{} acknowledged, {} found", expected.len(), found.len());
 }
 

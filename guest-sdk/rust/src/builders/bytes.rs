@@ -44,7 +44,7 @@ impl Utf8Builder {
     ///
     /// # Panics
     /// When the part is not within the text or cuts a character.
-    #[inline]
+    #[inline(always)]
     pub fn push_part(&mut self, text: &str, part: Range<usize>) {
         assert!(text.is_char_boundary(part.start) && text.is_char_boundary(part.end), "no text at {part:?}");
         self.bytes.push_part(text.as_bytes(), part);
@@ -164,7 +164,7 @@ impl BinaryBuilder {
     ///
     /// # Panics
     /// When the part is not within the value.
-    #[inline]
+    #[inline(always)]
     pub fn push_part(&mut self, value: &[u8], part: Range<usize>) {
         let end = self.used + part.len();
         let source =

@@ -104,12 +104,13 @@ pub(super) fn unify(parts: Vec<Typed>, what: &str) -> Result<(Vec<Typed>, DataTy
         }
     }
     for part in &mut parts {
-        if is_moment(&target) && part.adaptable {
-            if let Some(text) = part.literal_text() {
-                let array = literal::moment(text, &target)
-                    .map_err(|message| Mismatch { message, span: part.span })?;
-                *part = Typed::literal(array, false, part.span, Arc::clone(&part.text));
-            }
+        if is_moment(&target)
+            && part.adaptable
+            && let Some(text) = part.literal_text()
+        {
+            let array =
+                literal::moment(text, &target).map_err(|message| Mismatch { message, span: part.span })?;
+            *part = Typed::literal(array, false, part.span, Arc::clone(&part.text));
         }
     }
     Ok((parts.into_iter().map(|part| part.widened(&target)).collect(), target))

@@ -83,9 +83,12 @@ pub enum OpenSource {
         /// Reads what was received.
         decoder: Arc<dyn Decoder>,
         /// Starts to receive; called once. What it returns stops receiving when dropped.
-        receive: Box<dyn FnOnce(Arc<dyn Inbox>) -> Result<Box<dyn Send>, SourceError> + Send>,
+        receive: Receive,
     },
 }
+
+/// Starts to receive; what it returns stops receiving when dropped.
+pub type Receive = Box<dyn FnOnce(Arc<dyn Inbox>) -> Result<Box<dyn Send>, SourceError> + Send>;
 
 /// A sink whose spec is sound; nothing is open yet.
 pub trait SinkPlan: Send {

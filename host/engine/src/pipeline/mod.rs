@@ -31,7 +31,7 @@ mod watermark;
 mod progress;
 mod status;
 
-pub use connect::{Connectors, OpenSource, Replay, SinkCtx, SinkPlan, SourceCtx, SourcePlan, Wake};
+pub use connect::{Connectors, OpenSource, Receive, Replay, SinkCtx, SinkPlan, SourceCtx, SourcePlan, Wake};
 pub use deployment::{ColumnInfo, Deployment, EntryInfo, Environment, Plugins};
 pub use error::{SpecError, read, unknown_name};
 pub use plugin_ref::PluginRef;

@@ -74,7 +74,7 @@ impl Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, us) =
-            SPANS.iter().find(|(_, us)| self.us >= *us && self.us % us == 0).unwrap_or(&SPANS[3]);
+            SPANS.iter().find(|(_, us)| self.us >= *us && self.us.is_multiple_of(*us)).unwrap_or(&SPANS[3]);
         write!(f, "{}{unit}", self.us / us)
     }
 }
@@ -119,8 +119,10 @@ impl ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, bytes) =
-            SIZES.iter().find(|(_, bytes)| self.0 >= *bytes && self.0 % bytes == 0).unwrap_or(&SIZES[6]);
+        let (unit, bytes) = SIZES
+            .iter()
+            .find(|(_, bytes)| self.0 >= *bytes && self.0.is_multiple_of(*bytes))
+            .unwrap_or(&SIZES[6]);
         write!(f, "{}{unit}", self.0 / bytes)
     }
 }

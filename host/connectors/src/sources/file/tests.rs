@@ -244,7 +244,7 @@ fn an_unreadable_file_is_an_error_that_names_it() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("secret");
     fs::write(&path, "x").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     // A privileged user reads it all the same.
     let may_read = fs::File::open(&path).is_ok();
     match open(text(dir.path(), "*")).poll(ALL) {

@@ -340,12 +340,12 @@ impl Binder<'_> {
     /// The escape character: a backslash unless another is named, none for the empty text.
     fn escape(&self, escape: Option<&ast::Expr>) -> Result<Option<char>, ExprError> {
         let Some(escape) = escape else { return Ok(Some('\\')) };
-        if let ast::Expr::Value(value) = escape {
-            if let ast::Value::SingleQuotedString(text) = &value.value {
-                let mut chars = text.chars();
-                if let (first, None) = (chars.next(), chars.next()) {
-                    return Ok(first);
-                }
+        if let ast::Expr::Value(value) = escape
+            && let ast::Value::SingleQuotedString(text) = &value.value
+        {
+            let mut chars = text.chars();
+            if let (first, None) = (chars.next(), chars.next()) {
+                return Ok(first);
             }
         }
         let message = format!("ESCAPE takes one character, like '!', and not {escape}");
