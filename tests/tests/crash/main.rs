@@ -1,6 +1,10 @@
 //! Crashes and faults of the machine: what is left behind must equal an undisturbed run.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics has failed, and says what it saw"
+)]
 
 mod damage;
 mod disk_full;
