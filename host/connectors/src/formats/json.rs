@@ -264,6 +264,7 @@ mod tests {
 
     fn is_json(text: &str) -> bool {
         let mut scanner = Scanner::new(text);
+        scanner.space();
         scanner.value(&mut String::new()).is_ok() && scanner.end().is_ok()
     }
 

@@ -189,8 +189,8 @@ impl<'a> Attempt<'a> {
         while self.uncommitted.len() > 1
             || self.uncommitted.front().is_some_and(|first| self.is_written(first))
         {
-            let Some(first) = self.uncommitted.pop_front() else { break };
-            self.await_sinks(&first)?;
+            let Some(mut first) = self.uncommitted.pop_front() else { break };
+            self.await_sinks(&mut first)?;
             due.push(first);
         }
         self.put_on_record(due, Some(plan))?;
@@ -210,18 +210,19 @@ impl<'a> Attempt<'a> {
     /// Waits for the sinks of all batches and puts them on record.
     fn settle(&mut self) -> Result<(), Failure> {
         let mut due = Vec::new();
-        while let Some(first) = self.uncommitted.pop_front() {
-            self.await_sinks(&first)?;
+        while let Some(mut first) = self.uncommitted.pop_front() {
+            self.await_sinks(&mut first)?;
             due.push(first);
         }
         self.put_on_record(due, None)
     }
 
-    fn await_sinks(&self, executed: &Executed) -> Result<(), Failure> {
+    fn await_sinks(&self, executed: &mut Executed) -> Result<(), Failure> {
         for sink in &self.sinks {
             let name = &self.names[sink.entry];
             let written = sink.wait().map_err(|error| Failure::of_sink(name, &error))?;
             debug_assert_eq!(written.batch, executed.facts.batch, "sinks commit in order");
+            executed.facts.written = executed.facts.written.max(written.at);
         }
         Ok(())
     }
@@ -232,7 +233,7 @@ impl<'a> Attempt<'a> {
         let rows: Vec<CommitRow> = executed
             .into_iter()
             .map(|done| {
-                let progress = self.reporter.progress(&done.facts, self.monotonic());
+                let progress = self.reporter.progress(&done.facts);
                 let text = serde_json::to_string(&progress).unwrap_or_default();
                 told.push(progress);
                 CommitRow {
@@ -248,10 +249,11 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// How long until the next batch may start.
+    /// How long until the next batch may start: at once while a backlog waits.
     fn wait_for_trigger(&self) -> Duration {
         let Some(last) = self.last_start else { return Duration::ZERO };
-        if self.deployment.spec.trigger.available_now {
+        let behind = self.sources.iter().any(|source| source.backlog_bytes > 0);
+        if self.deployment.spec.trigger.available_now || behind {
             return Duration::ZERO;
         }
         (last + self.deployment.spec.trigger.every.duration()).saturating_sub(self.monotonic())

@@ -126,7 +126,7 @@ pub(crate) fn open_sinks(
         let fail = |error| Failure::of_sink(&node.name, &error);
         let mut sink = plan.open(ctx).map_err(fail)?;
         let committed = sink.committed().map_err(fail)?;
-        let thread = SinkThread::start(i, &node.name, sink, committed);
+        let thread = SinkThread::start(i, &node.name, sink, committed, Arc::clone(&shared.env.clock));
         opened.push(thread.map_err(|error| Failure::of_thread(&error))?);
     }
     Ok(opened)

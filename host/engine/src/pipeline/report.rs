@@ -38,6 +38,8 @@ pub(crate) struct BatchFacts {
     pub(crate) wal: Duration,
     /// Running.
     run: Duration,
+    /// When the last sink had committed, on the monotonic clock.
+    pub(crate) written: Duration,
 }
 
 /// Knows what does not change from batch to batch.
@@ -129,19 +131,20 @@ impl Reporter {
             poll: std::mem::take(&mut self.polled),
             wal: Duration::ZERO,
             run,
+            written: started + run,
         };
         (facts, letters)
     }
 
     /// The document, when the batch is committed.
-    pub(crate) fn progress(&self, facts: &BatchFacts, now: Duration) -> Progress {
+    pub(crate) fn progress(&self, facts: &BatchFacts) -> Progress {
         let of_role = |role: Role| {
             let entries = self.entries.iter().zip(&facts.counts);
             entries.filter(move |(entry, _)| entry.role == role)
         };
         let num_input_rows = of_role(Role::Source).map(|(_, count)| count.rows_in).sum();
-        let total = now.saturating_sub(facts.started) + facts.poll + facts.wal;
-        let commit = now.saturating_sub(facts.started + facts.run);
+        let total = facts.written.saturating_sub(facts.started) + facts.poll + facts.wal;
+        let commit = facts.written.saturating_sub(facts.started + facts.run);
         let durations = [
             ("latestOffset", facts.poll),
             ("walCommit", facts.wal),

@@ -1,11 +1,13 @@
 //! A sink on a thread of its own: writing and committing one batch overlaps with running the next.
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::batch::BatchId;
+use crate::clock::SharedClock;
 use crate::sink::{Sink, SinkError};
 
 /// Rows that may wait for the sink, in chunks; then whoever runs the batch waits.
@@ -22,6 +24,8 @@ enum Job {
 pub(crate) struct Written {
     pub(crate) batch: BatchId,
     pub(crate) rows: u64,
+    /// When it was, on the monotonic clock.
+    pub(crate) at: Duration,
 }
 
 /// The sink's thread, seen from the driver.
@@ -40,11 +44,12 @@ impl SinkThread {
         name: &str,
         sink: Box<dyn Sink>,
         committed: Option<BatchId>,
+        clock: SharedClock,
     ) -> Result<Self, std::io::Error> {
         let (jobs, job_receiver) = bounded(QUEUE_CHUNKS);
         let (done_sender, done) = bounded(QUEUE_CHUNKS);
         let thread = std::thread::Builder::new().name(format!("sink-{name}")).spawn(move || {
-            Worker { sink, committed, batch: BatchId::ZERO, rows: 0 }.run(&job_receiver, &done_sender)
+            Worker { sink, committed, clock, batch: BatchId::ZERO, rows: 0 }.run(&job_receiver, &done_sender)
         })?;
         Ok(Self { entry, jobs: Some(jobs), done, thread: Some(thread) })
     }
@@ -98,6 +103,7 @@ impl Drop for SinkThread {
 struct Worker {
     sink: Box<dyn Sink>,
     committed: Option<BatchId>,
+    clock: SharedClock,
     batch: BatchId,
     rows: u64,
 }
@@ -141,7 +147,7 @@ impl Worker {
                 if !self.has_batch() {
                     self.sink.commit()?;
                 }
-                return Ok(Some(Written { batch: self.batch, rows: self.rows }));
+                return Ok(Some(Written { batch: self.batch, rows: self.rows, at: self.clock.monotonic() }));
             }
         }
         Ok(None)

@@ -13,7 +13,8 @@ use super::units::{ByteSize, Span};
 pub struct TriggerSpec {
     /// Drain what is there at the start, then stop.
     pub available_now: bool,
-    /// The shortest time from one batch's start to the next one's.
+    /// The shortest time from one batch's start to the next one's; while a backlog waits, batches of
+    /// about this length follow one another at once.
     pub every: Span,
     /// At most so many rows a batch and source.
     pub max_rows: Option<u64>,

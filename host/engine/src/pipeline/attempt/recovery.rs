@@ -76,8 +76,8 @@ impl Attempt<'_> {
             self.checkpointed = false;
             return Ok(());
         }
-        let executed = self.execute(&plan)?;
-        self.await_sinks(&executed)?;
+        let mut executed = self.execute(&plan)?;
+        self.await_sinks(&mut executed)?;
         if committed {
             return Ok(());
         }
