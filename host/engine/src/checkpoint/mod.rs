@@ -13,7 +13,7 @@ mod store;
 
 pub(crate) use emptied::{check_parts, check_store};
 pub use letters::{DeadLetterFilter, DeadLetterRecord, StoredLetter};
-pub use plan::{BatchPlan, SourcePart};
+pub use plan::{BatchPlan, SourcePart, TimedOut};
 pub use records::{BatchRecord, CheckpointRecord, Records};
 pub use state_store::{StateFile, StateStore, StoredChunk};
 pub use store::{Checkpoint, CommitRow, Store, Unfinished};

@@ -27,6 +27,21 @@ pub struct BatchPlan {
     /// Dead letters that go through their entry again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replays: Vec<u64>,
+    /// Rows that exceeded their time when the batch ran first; known only then, and made durable
+    /// before a sink commits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timed_out: Vec<TimedOut>,
+}
+
+/// A row that exceeded its time in a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimedOut {
+    /// The step.
+    pub step: String,
+    /// The row of the step's input, as a JSON object.
+    pub row: String,
+    /// What was said of it.
+    pub reason: String,
 }
 
 /// A source's part of a plan.

@@ -214,6 +214,20 @@ impl Store {
         run(&mut self.db).map_err(|cause| explain(&path, cause))
     }
 
+    /// Replaces the plan of a batch that has run by one that knows more of it.
+    ///
+    /// # Errors
+    /// When it did not become durable.
+    pub fn amend(&self, plan: &BatchPlan) -> Result<(), StoreError> {
+        self.db
+            .execute(
+                "UPDATE batches SET plan = ?2 WHERE id = ?1",
+                params![plan.batch.0.cast_signed(), text_of(plan)],
+            )
+            .map_err(self.explain())?;
+        Ok(())
+    }
+
     /// The checkpoint is complete: its chunks are in `state.db` and its batch is committed. Plans
     /// that nobody needs any more are removed.
     ///
@@ -267,11 +281,14 @@ impl Store {
 }
 
 fn insert_plan(transaction: &Transaction<'_>, plan: &BatchPlan) -> Result<(), rusqlite::Error> {
-    let text = serde_json::to_string(plan).expect("a plan has only string keys");
     transaction
         .prepare_cached("INSERT INTO batches (id, plan, planned_at_us) VALUES (?1, ?2, ?3)")?
-        .execute(params![plan.batch.0.cast_signed(), text, plan.now_us])?;
+        .execute(params![plan.batch.0.cast_signed(), text_of(plan), plan.now_us])?;
     Ok(())
+}
+
+fn text_of(plan: &BatchPlan) -> String {
+    serde_json::to_string(plan).expect("a plan has only string keys")
 }
 
 fn commit_batch(

@@ -3,9 +3,12 @@
 //! again: the next attempt starts from what is on disk.
 
 mod checkpoints;
+mod planning;
 mod recovery;
 
-use std::collections::{BTreeMap, VecDeque};
+use planning::Planned;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +28,11 @@ use super::sink_thread::SinkThread;
 use super::spec::Delivery;
 use super::status::{PipelineState, SharedEvents};
 use super::tap::Taps;
+use super::verdict::Verdicts;
 use super::watermark::{TimeNode, Watermarks};
 use crate::batch::{BatchCtx, BatchId};
-use crate::checkpoint::{BatchPlan, CommitRow, SourcePart, StateFile, Store, check_parts, check_store};
-use crate::source::Limits;
+use crate::checkpoint::{BatchPlan, CommitRow, StateFile, Store, check_parts, check_store};
+use crate::source::Split;
 use crate::sqlite::Durability;
 
 /// Without rows, sources are asked again after the trigger's interval, but not more often than this;
@@ -70,6 +74,8 @@ pub(crate) struct Attempt<'a> {
     epoch: u64,
     /// Batches whose sinks are at work, oldest first.
     uncommitted: VecDeque<Executed>,
+    /// The batch after the newest, where it is planned already.
+    ahead: Option<Planned>,
     replays: Vec<u64>,
     last_start: Option<Duration>,
     last_checkpoint: Duration,
@@ -132,6 +138,7 @@ impl<'a> Attempt<'a> {
             batch: BatchId::ZERO,
             epoch: 0,
             uncommitted: VecDeque::new(),
+            ahead: None,
             replays: Vec::new(),
             last_start: None,
             last_checkpoint: shared.env.clock.monotonic(),
@@ -155,17 +162,25 @@ impl<'a> Attempt<'a> {
         let mut draining = self.deployment.spec.trigger.available_now;
         loop {
             match self.shared.controls.take() {
-                Control::Stop => return self.wind_up(End::Stopped),
+                Control::Stop => {
+                    if let Some(planned) = self.ahead.take() {
+                        self.step(planned)?;
+                    }
+                    return self.wind_up(End::Stopped);
+                }
                 Control::Drain { replays } => {
                     self.replays.extend(replays);
                     draining = true;
                 }
                 Control::Go { replays } => self.replays.extend(replays),
             }
-            let (plan, finished) =
-                if self.wait_for_trigger().is_zero() { self.plan()? } else { (None, false) };
-            if let Some(plan) = plan {
-                self.step(&plan)?;
+            let (planned, finished) = match self.ahead.take() {
+                Some(planned) => (Some(planned), false),
+                None if self.wait_for_trigger().is_zero() => self.plan()?,
+                None => (None, false),
+            };
+            if let Some(planned) = planned {
+                self.step(planned)?;
             } else {
                 self.settle()?;
                 if finished || (draining && self.is_drained()) {
@@ -182,8 +197,9 @@ impl<'a> Attempt<'a> {
     }
 
     /// Puts the plan on record together with the commits that are due, then runs the batch.
-    fn step(&mut self, plan: &BatchPlan) -> Result<(), Failure> {
+    fn step(&mut self, planned: Planned) -> Result<(), Failure> {
         let start = self.monotonic();
+        self.last_start = Some(start);
         let mut due = Vec::new();
         // The newest batch may still be in its sinks while the next one runs; not two of them.
         while self.uncommitted.len() > 1
@@ -193,12 +209,11 @@ impl<'a> Attempt<'a> {
             self.await_sinks(&mut first)?;
             due.push(first);
         }
-        self.put_on_record(due, Some(plan))?;
+        self.put_on_record(due, Some(&planned.plan))?;
         let on_record = self.monotonic();
-        let mut executed = self.execute(plan)?;
+        self.ahead = self.plan_ahead(&planned.plan)?;
+        let mut executed = self.execute(planned, false)?;
         executed.facts.wal = on_record.saturating_sub(start);
-        let backlogs = self.sources.iter().map(|source| (source.name.to_string(), source.backlog_bytes));
-        executed.facts.backlogs = backlogs.collect();
         self.uncommitted.push_back(executed);
         Ok(())
     }
@@ -259,63 +274,11 @@ impl<'a> Attempt<'a> {
         (last + self.deployment.spec.trigger.every.duration()).saturating_sub(self.monotonic())
     }
 
-    /// Asks the sources; the plan of the next batch if there is anything to do, and whether all
-    /// sources have ended.
-    fn plan(&mut self) -> Result<(Option<BatchPlan>, bool), Failure> {
-        let started = self.monotonic();
-        let limits: Limits = self.rate.limits(self.sources.len());
-        let now_us = self.shared.env.clock.now_us();
-        let mut parts = BTreeMap::new();
-        let mut finished = true;
-        for source in &mut self.sources {
-            let poll =
-                source.source.poll(limits).map_err(|error| Failure::of_source(&source.name, &error))?;
-            finished &= poll.finished;
-            let idle = source.note_poll(&poll, now_us);
-            self.watermarks.set_idle(source.entry, idle);
-            parts.insert(source.name.to_string(), SourcePart { splits: poll.splits, idle });
-        }
-        let plan = BatchPlan {
-            batch: self.batch.next(),
-            now_us,
-            seed: self.seed ^ self.batch.next().0.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            sources: parts,
-            plugins: self.deployment.plugin_digests(),
-            replays: self.due_replays()?,
-        };
-        let time_passes = !self.keyed.is_empty() && self.watermarks.would_advance(&self.times);
-        if plan.is_empty() && !time_passes {
-            return Ok((None, finished));
-        }
-        self.last_start = Some(started);
-        self.reporter.planned(self.monotonic().saturating_sub(started));
-        Ok((Some(plan), false))
-    }
-
-    /// Dead letters that were asked for and are in no batch yet: asking twice replays once.
-    fn due_replays(&mut self) -> Result<Vec<u64>, Failure> {
-        let mut ids = std::mem::take(&mut self.replays);
-        ids.sort_unstable();
-        ids.dedup();
-        ids.retain(|id| !self.uncommitted.iter().any(|executed| executed.replayed.contains(id)));
-        let mut due = Vec::with_capacity(ids.len());
-        for letter in self.store.letters(&self.store.unreplayed(&ids)?)? {
-            if self.deployment.graph.find(&letter.entry).is_some() {
-                due.push(letter.id);
-            } else {
-                let message =
-                    format!("dead letter {} stays: the pipeline has no such entry any more", letter.id);
-                let (events, clock) = (&self.shared.events, &*self.shared.env.clock);
-                self.reporter.log(events, clock, "warn", Some(&letter.entry), message);
-            }
-        }
-        Ok(due)
-    }
-
     /// Runs a batch and tells the sinks to commit it.
-    fn execute(&mut self, plan: &BatchPlan) -> Result<Executed, Failure> {
+    fn execute(&mut self, planned: Planned, settled: bool) -> Result<Executed, Failure> {
+        let Planned { mut plan, bytes, backlogs, took: poll } = planned;
         let started = self.monotonic();
-        let run = Arc::new(self.prepare(plan)?);
+        let run = Arc::new(self.prepare(&plan, settled)?);
         for sink in &self.sinks {
             sink.begin(plan.batch).map_err(|error| Failure::of_sink(&self.names[sink.entry], &error))?;
         }
@@ -328,30 +291,41 @@ impl<'a> Attempt<'a> {
         for entry in &self.keyed {
             self.lanes.merge(*entry, &mut take)?;
         }
-        let reports = self.lanes.reports()?;
+        let mut reports = self.lanes.reports()?;
+        let timed_out: Vec<_> =
+            reports.iter_mut().flat_map(|report| std::mem::take(&mut report.timed_out)).collect();
+        if !timed_out.is_empty() {
+            plan.timed_out.extend(timed_out);
+            self.store.amend(&plan)?;
+        }
         for sink in &self.sinks {
             sink.commit().map_err(|error| Failure::of_sink(&self.names[sink.entry], &error))?;
         }
         let took = self.monotonic().saturating_sub(started);
-        let (facts, letters) = self.reporter.facts(plan, &run.watermarks_us, reports, started, took);
+        let (mut facts, letters) = self.reporter.facts(&plan, &run.watermarks_us, reports, started, took);
+        (facts.poll, facts.backlogs) = (poll, backlogs);
         for source in &self.sources {
             if let Some(time_us) = facts.counts[source.entry].max_time_us {
                 self.watermarks.see(source.entry, time_us);
             }
         }
-        let bytes = self.sources.iter().map(|source| source.polled_bytes).sum();
         self.rate.observe(bytes, took);
         self.batch = plan.batch;
         self.checkpointed = false;
-        Ok(Executed { facts, replayed: plan.replays.clone(), letters })
+        Ok(Executed { facts, replayed: plan.replays, letters })
     }
 
-    fn prepare(&mut self, plan: &BatchPlan) -> Result<Run, Failure> {
-        let mut splits = Vec::new();
+    fn prepare(&mut self, plan: &BatchPlan, settled: bool) -> Result<Run, Failure> {
         for source in &self.sources {
-            let Some(part) = plan.sources.get(&*source.name) else { continue };
-            self.watermarks.set_idle(source.entry, part.idle);
-            splits.extend(part.splits.iter().map(|split| (source.entry, split.clone())));
+            if let Some(part) = plan.sources.get(&*source.name) {
+                self.watermarks.set_idle(source.entry, part.idle);
+            }
+        }
+        let mut verdicts: HashMap<usize, Verdicts> = HashMap::new();
+        for verdict in &plan.timed_out {
+            if let Some(entry) = self.deployment.graph.find(&verdict.step) {
+                verdicts.entry(entry).or_default().add(verdict);
+            }
         }
         let mut replays: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for letter in self.store.letters(&plan.replays)? {
@@ -361,7 +335,22 @@ impl<'a> Attempt<'a> {
         }
         let watermarks_us = self.watermarks.advance(&self.times);
         let ctx = BatchCtx { batch: plan.batch, now_us: plan.now_us, watermark_us: None, seed: plan.seed };
-        Ok(Run { ctx, watermarks_us, splits, replays: replays.into_iter().collect() })
+        Ok(Run {
+            ctx,
+            watermarks_us,
+            splits: self.splits(plan),
+            next_splits: self.ahead.as_ref().map(|next| self.splits(&next.plan)).unwrap_or_default(),
+            replays: replays.into_iter().collect(),
+            verdicts,
+            settled,
+        })
+    }
+
+    /// What a plan reads, in the order of the sources.
+    fn splits(&self, plan: &BatchPlan) -> Vec<(usize, Split)> {
+        let parts =
+            self.sources.iter().filter_map(|source| Some((source.entry, plan.sources.get(&*source.name)?)));
+        parts.flat_map(|(entry, part)| part.splits.iter().map(move |split| (entry, split.clone()))).collect()
     }
 
     /// Nothing waits that was there when the last plan was made.

@@ -4,6 +4,7 @@
 //! A lane runs on a thread of its own and talks in messages. What it answers comes in a fixed order,
 //! so whoever listens to all lanes in a fixed order sees the same rows in the same order each time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,15 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_schema::SchemaRef;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
+use super::ahead::{Read, Reading};
 use super::letter::{decode_row, row_letters};
 use super::spec::FaultPolicy;
 use super::tap::Taps;
-use crate::batch::{BatchCtx, Chunk, DeadLetter, DeadLetterKind, Payload};
-use crate::checkpoint::StoredChunk;
+use super::verdict::{Verdicts, verdicts};
+use crate::batch::{BatchCtx, BatchId, Chunk, DeadLetter, DeadLetterKind, Payload};
+use crate::checkpoint::{StoredChunk, TimedOut};
 use crate::clock::SharedClock;
 use crate::source::{SourceError, Split, SplitReader};
 use crate::steps::{Extent, KeyedStep, RejectedRow, StateChunk, StateSize, Step};
@@ -45,8 +48,14 @@ pub(crate) struct Run {
     pub(crate) watermarks_us: Vec<Option<i64>>,
     /// Entry of the source and what is read, in the order of their numbers; split i is lane i mod n's.
     pub(crate) splits: Vec<(usize, Split)>,
+    /// What the next batch reads, where it is planned already; lanes begin with it when they would wait.
+    pub(crate) next_splits: Vec<(usize, Split)>,
     /// Dead letters that go through their entry again, on the first lane, after its splits.
     pub(crate) replays: Vec<(usize, Vec<Payload>)>,
+    /// By step: rows that exceeded their time when the batch ran first.
+    pub(crate) verdicts: HashMap<usize, Verdicts>,
+    /// Sinks may have the batch from an earlier run: what passed then has to pass now.
+    pub(crate) settled: bool,
 }
 
 /// What a lane answers.
@@ -84,6 +93,8 @@ pub(crate) struct Report {
     pub(crate) counts: Vec<Counts>,
     /// By entry; only keyed steps have a size.
     pub(crate) sizes: Vec<Option<StateSize>>,
+    /// Rows that exceeded their time.
+    pub(crate) timed_out: Vec<TimedOut>,
 }
 
 /// What passed an entry.
@@ -128,6 +139,8 @@ pub(crate) struct Lane {
     pub(crate) report: Report,
     /// The newest batch.
     pub(crate) run: Option<Arc<Run>>,
+    /// What the next batch reads.
+    pub(crate) ahead: Option<Reading>,
 }
 
 /// Nobody listens any more: the pipeline gave the attempt up.
@@ -148,7 +161,7 @@ impl From<Gone> for Stop {
 impl Lane {
     /// Works until nobody asks or listens any more, or something failed.
     pub(crate) fn work(mut self, jobs: &Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
+        while let Some(job) = self.next_job(jobs) {
             match self.job(job) {
                 Ok(()) => {}
                 Err(Stop::Gone) => return,
@@ -156,6 +169,22 @@ impl Lane {
                     // If nobody hears it, nobody waits for it.
                     let _ = self.answers.send(Answer::Failed(failure));
                     return;
+                }
+            }
+        }
+    }
+
+    /// Waits for the next job, and reads ahead meanwhile.
+    fn next_job(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        loop {
+            match jobs.try_recv() {
+                Ok(job) => return Some(job),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {
+                    let reads = self.ahead.as_mut().is_some_and(|ahead| ahead.read_ahead(&*self.clock));
+                    if !reads {
+                        return jobs.recv().ok();
+                    }
                 }
             }
         }
@@ -216,10 +245,18 @@ impl Lane {
     }
 
     fn run(&mut self, run: &Run) -> Result<(), Stop> {
-        for (number, (entry, split)) in run.splits.iter().enumerate() {
-            if number % self.lanes as usize == self.number as usize {
-                self.read(run, number, *entry, split)?;
-                self.answer(Answer::SplitDone)?;
+        let batch = run.ctx.batch;
+        let begun = self.ahead.take().filter(|ahead| ahead.batch == batch);
+        let mut reading = begun.unwrap_or_else(|| self.reading(batch, &run.splits));
+        while let Some(read) = reading.next(&*self.clock) {
+            match read {
+                Read::Chunk { entry, split, number, chunk, took } => {
+                    self.report.counts[entry].busy += took;
+                    let ctx = BatchCtx { seed: mix(run.ctx.seed, split as u64, number), ..run.ctx };
+                    self.take_chunk(&ctx, run, entry, chunk)?;
+                }
+                Read::End => self.answer(Answer::SplitDone)?,
+                Read::Failed { entry, error } => return Err(self.source_failed(entry, &error)),
             }
         }
         if self.number == 0 {
@@ -227,23 +264,12 @@ impl Lane {
                 self.replay(run, *entry, payloads)?;
             }
         }
+        self.ahead = Some(self.reading(batch.next(), &run.next_splits));
         Ok(())
     }
 
-    fn read(&mut self, run: &Run, number: usize, entry: usize, split: &Split) -> Result<(), Stop> {
-        let LaneWhat::Source { reader, .. } = &self.entries[entry].what else { return Ok(()) };
-        let reader = Arc::clone(reader);
-        let mut stream = reader.open(split).map_err(|error| self.source_failed(entry, &error))?;
-        let mut call = 0;
-        loop {
-            let start = self.clock.monotonic();
-            let chunk = stream.next().map_err(|error| self.source_failed(entry, &error))?;
-            self.report.counts[entry].busy += self.clock.monotonic().saturating_sub(start);
-            let Some(chunk) = chunk else { return Ok(()) };
-            let ctx = BatchCtx { seed: mix(run.ctx.seed, number as u64, call), ..run.ctx };
-            self.take_chunk(&ctx, run, entry, chunk)?;
-            call += 1;
-        }
+    fn reading(&self, batch: BatchId, splits: &[(usize, Split)]) -> Reading {
+        Reading::new(batch, splits, &self.entries, self.number, self.lanes)
     }
 
     /// A source's chunk: bad records are dead letters, event times are noted, rows go on.
@@ -282,14 +308,24 @@ impl Lane {
     /// Rows that come to an entry.
     fn feed(&mut self, ctx: &BatchCtx, run: &Run, entry: usize, rows: &RecordBatch) -> Result<(), Stop> {
         let ctx = BatchCtx { watermark_us: run.watermarks_us[entry], ..*ctx };
+        let Some(verdicts) = run.verdicts.get(&entry) else { return self.pass(&ctx, run, entry, rows) };
+        let set_aside = verdicts.set_aside(rows);
+        let (refused, rest) = set_aside.map_err(|error| self.failed(entry, error.to_string()))?;
+        self.report.counts[entry].rows_in += refused.len() as u64;
+        self.refuse(&ctx, entry, rows, &refused)?;
+        if rest.num_rows() == 0 { Ok(()) } else { self.pass(&ctx, run, entry, &rest) }
+    }
+
+    /// Rows that an entry works on.
+    fn pass(&mut self, ctx: &BatchCtx, run: &Run, entry: usize, rows: &RecordBatch) -> Result<(), Stop> {
         let count = rows.num_rows() as u64;
         let start = self.clock.monotonic();
         let (result, refused) = match &mut self.entries[entry].what {
-            LaneWhat::Step(step) => match step.apply(&ctx, rows) {
+            LaneWhat::Step(step) => match step.apply(ctx, rows) {
                 Ok(applied) => (Ok(Some(applied.rows)), applied.rejected),
                 Err(error) => (Err(error), Vec::new()),
             },
-            LaneWhat::Keyed(step) => match step.accumulate(&ctx, rows) {
+            LaneWhat::Keyed(step) => match step.accumulate(ctx, rows) {
                 Ok(refused) => (Ok(None), refused),
                 Err(error) => (Err(error), Vec::new()),
             },
@@ -304,11 +340,34 @@ impl Lane {
         counts.rows_in += count;
         counts.calls += 1;
         counts.busy += self.clock.monotonic().saturating_sub(start);
-        self.refuse(&ctx, entry, rows, &refused)?;
+        self.keep_verdicts(run, entry, rows, &refused)?;
+        self.refuse(ctx, entry, rows, &refused)?;
         match result.map_err(|error| self.failed(entry, error.to_string()))? {
-            Some(out) => self.deliver(&ctx, run, entry, out),
+            Some(out) => self.deliver(ctx, run, entry, out),
             None => Ok(()),
         }
+    }
+
+    /// Remembers the rows that exceeded their time, for the batch's plan.
+    fn keep_verdicts(
+        &mut self,
+        run: &Run,
+        entry: usize,
+        rows: &RecordBatch,
+        refused: &[RejectedRow],
+    ) -> Result<(), Stop> {
+        let name = &self.entries[entry].name;
+        let new = verdicts(name, rows, refused).map_err(|error| self.failed(entry, error.to_string()))?;
+        if let (true, Some(first)) = (run.settled, new.first()) {
+            let message = format!(
+                "batch {} was run before, and a row that passed then exceeds its time now: {}; a larger `deadline` of \
+                 the step gives a slower machine more time",
+                run.ctx.batch, first.reason
+            );
+            return Err(Stop::Failed(LaneFailure { entry: name.to_string(), message, transient: true }));
+        }
+        self.report.timed_out.extend(new);
+        Ok(())
     }
 
     fn refuse(
@@ -422,3 +481,6 @@ fn mix(seed: u64, split: u64, call: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ mod deployment;
 mod graph;
 mod guarantee;
 
+mod ahead;
 mod attempt;
 mod checkpointer;
 mod control;
@@ -26,6 +27,7 @@ mod report;
 mod running;
 mod sink_thread;
 mod tap;
+mod verdict;
 mod watermark;
 
 mod progress;

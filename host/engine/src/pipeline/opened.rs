@@ -35,7 +35,6 @@ pub(crate) struct OpenedSource {
     pub(crate) source: Box<dyn Source>,
     idle_us: Option<i64>,
     last_rows_us: Option<i64>,
-    pub(crate) polled_bytes: u64,
     pub(crate) backlog_bytes: u64,
     pub(crate) last_poll_was_empty: bool,
 }
@@ -43,7 +42,6 @@ pub(crate) struct OpenedSource {
 impl OpenedSource {
     /// Remembers what a poll gave; answers whether the source is idle now.
     pub(crate) fn note_poll(&mut self, poll: &Poll, now_us: i64) -> bool {
-        self.polled_bytes = poll.bytes;
         self.backlog_bytes = poll.backlog_bytes;
         self.last_poll_was_empty = poll.splits.is_empty();
         let last_rows_us = self.last_rows_us.get_or_insert(now_us);
@@ -94,7 +92,6 @@ pub(crate) fn open_sources(
             source,
             idle_us,
             last_rows_us: None,
-            polled_bytes: 0,
             backlog_bytes: 0,
             last_poll_was_empty: false,
         });
@@ -150,6 +147,7 @@ pub(crate) fn start_lanes(
             answers,
             report: Report::default(),
             run: None,
+            ahead: None,
         };
         built.push((lane, receiver));
     }

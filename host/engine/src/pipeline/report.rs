@@ -33,7 +33,7 @@ pub(crate) struct BatchFacts {
     started: Duration,
     since_last: Option<Duration>,
     /// Asking the sources.
-    poll: Duration,
+    pub(crate) poll: Duration,
     /// Making the plan durable.
     pub(crate) wal: Duration,
     /// Running.
@@ -48,7 +48,6 @@ pub(crate) struct Reporter {
     run_id: String,
     name: String,
     entries: Vec<Described>,
-    polled: Duration,
     last_started: Option<Duration>,
 }
 
@@ -72,14 +71,8 @@ impl Reporter {
             run_id,
             name: deployment.spec.name.clone(),
             entries: deployment.graph.nodes.iter().map(describe).collect(),
-            polled: Duration::ZERO,
             last_started: None,
         }
-    }
-
-    /// Asking the sources for the next batch took so long.
-    pub(crate) fn planned(&mut self, took: Duration) {
-        self.polled = took;
     }
 
     /// Adds up what the lanes counted; dead letters in the order of the lanes.
@@ -128,7 +121,7 @@ impl Reporter {
             backlogs: BTreeMap::new(),
             started,
             since_last,
-            poll: std::mem::take(&mut self.polled),
+            poll: Duration::ZERO,
             wal: Duration::ZERO,
             run,
             written: started + run,

@@ -32,6 +32,8 @@ pub(crate) struct Written {
 pub(crate) struct SinkThread {
     /// The sink's place in the graph.
     pub(crate) entry: usize,
+    /// What the sink had at its start.
+    committed: Option<BatchId>,
     jobs: Option<Sender<Job>>,
     done: Receiver<Result<Written, SinkError>>,
     thread: Option<JoinHandle<()>>,
@@ -51,7 +53,12 @@ impl SinkThread {
         let thread = std::thread::Builder::new().name(format!("sink-{name}")).spawn(move || {
             Worker { sink, committed, clock, batch: BatchId::ZERO, rows: 0 }.run(&job_receiver, &done_sender)
         })?;
-        Ok(Self { entry, jobs: Some(jobs), done, thread: Some(thread) })
+        Ok(Self { entry, committed, jobs: Some(jobs), done, thread: Some(thread) })
+    }
+
+    /// The sink had this batch when it was opened.
+    pub(crate) fn has(&self, batch: BatchId) -> bool {
+        self.committed.is_some_and(|committed| batch <= committed)
     }
 
     pub(crate) fn begin(&self, batch: BatchId) -> Result<(), SinkError> {

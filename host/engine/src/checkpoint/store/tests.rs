@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::batch::{DeadLetterKind, Payload};
-use crate::checkpoint::{BatchPlan, DeadLetterFilter, Records, SourcePart};
+use crate::checkpoint::{BatchPlan, DeadLetterFilter, Records, SourcePart, TimedOut};
 use crate::source::Split;
 
 fn plan(batch: u64) -> BatchPlan {
@@ -17,6 +17,7 @@ fn plan(batch: u64) -> BatchPlan {
         sources: BTreeMap::from([("lines".to_owned(), part)]),
         plugins: BTreeMap::new(),
         replays: Vec::new(),
+        timed_out: Vec::new(),
     }
 }
 
@@ -42,6 +43,19 @@ fn checkpoint(epoch: u64, batch: u64) -> Checkpoint {
         positions: BTreeMap::from([("lines".to_owned(), Position(json!(5)))]),
         watermark: Value::Null,
     }
+}
+
+#[test]
+fn what_a_clock_decided_stays_with_the_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), Durability::Power).unwrap();
+    store.advance(&[], Some(&plan(1)), 1).unwrap();
+    let row = TimedOut { step: "s".into(), row: "{\"n\":1}".into(), reason: "took longer than 1 s".into() };
+    let amended = BatchPlan { timed_out: vec![row], ..plan(1) };
+    store.amend(&amended).unwrap();
+    drop(store);
+    let store = Store::open(dir.path(), Durability::Power).unwrap();
+    assert_eq!(store.plans_after(BatchId::ZERO).unwrap(), [Unfinished { plan: amended, committed: false }]);
 }
 
 #[test]

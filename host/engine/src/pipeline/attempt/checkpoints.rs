@@ -8,12 +8,16 @@ use crate::steps::Extent;
 impl Attempt<'_> {
     pub(super) fn checkpoint_if_due(&mut self) -> Result<(), Failure> {
         self.complete_checkpoint(false)?;
-        let every = self.deployment.spec.checkpoint.every.duration();
-        let due = self.monotonic().saturating_sub(self.last_checkpoint) >= every;
-        if due && !self.checkpointed && !self.checkpointer.is_busy() {
+        // The sources' positions are those of a checkpoint only while nothing is planned ahead.
+        if self.is_checkpoint_due() && !self.checkpointed && self.ahead.is_none() {
             self.begin_checkpoint()?;
         }
         Ok(())
+    }
+
+    pub(super) fn is_checkpoint_due(&self) -> bool {
+        let every = self.deployment.spec.checkpoint.every.duration();
+        self.monotonic().saturating_sub(self.last_checkpoint) >= every && !self.checkpointer.is_busy()
     }
 
     /// Copies the state as it is after the newest batch; the rest happens in the background.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::planning::Planned;
 use super::{Attempt, Failure};
 use crate::checkpoint::{BatchPlan, Checkpoint, StateStore};
 use crate::pipeline::spec::Delivery;
@@ -76,7 +77,8 @@ impl Attempt<'_> {
             self.checkpointed = false;
             return Ok(());
         }
-        let mut executed = self.execute(&plan)?;
+        let settled = committed || self.sinks.iter().any(|sink| sink.has(plan.batch));
+        let mut executed = self.execute(Planned::again(plan), settled)?;
         self.await_sinks(&mut executed)?;
         if committed {
             return Ok(());
