@@ -13,6 +13,12 @@ mod rows;
 mod server;
 mod wait;
 
+/// The folder of this crate, asked when a test runs: a test that was compiled in another checkout reads
+/// the files of this one.
+pub fn folder() -> std::path::PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo").into()
+}
+
 pub use command::{Said, command};
 pub use plugins::plugin;
 pub use rows::{file_rows, table_rows};

@@ -161,7 +161,7 @@ fn bless(case: &Path, found: &[Found]) {
 }
 
 fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let root = millstream_tests::folder().join("cases");
     let entries = fs::read_dir(root).expect("the folder of cases");
     let mut cases: Vec<PathBuf> =
         entries.map(|entry| entry.expect("a case").path()).filter(|path| path.is_dir()).collect();

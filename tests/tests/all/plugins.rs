@@ -1,7 +1,6 @@
 //! Plugins over REST: what is taken, what is refused and with which words.
 
 use std::fs;
-use std::path::Path;
 
 use millstream_tests::{Answer, Server, plugin};
 use serde_json::json;
@@ -97,7 +96,7 @@ fn what_is_no_plugin_is_refused_with_the_reason() {
         ("describe-loop", "the plugin cannot describe itself: the plugin did not answer within"),
         ("describe-dangling", "the plugin cannot describe itself"),
     ] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("guests/artefacts/{artefact}.wat"));
+        let path = millstream_tests::folder().join(format!("guests/artefacts/{artefact}.wat"));
         refused(upload(&wat::parse_file(path).expect("an artefact is WebAssembly text")), words);
     }
     assert_eq!(server.get("/v1/plugins").body, json!([]), "nothing of it was kept");

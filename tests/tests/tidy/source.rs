@@ -27,10 +27,7 @@ impl Source {
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests are a member of the workspace")
-        .to_owned()
+    millstream_tests::folder().parent().expect("the tests are a member of the workspace").to_owned()
 }
 
 /// All Rust files below `folder`, without what was built.

@@ -14,7 +14,8 @@ use millstream_wasm::{
 pub(crate) fn guest() -> &'static [u8] {
     static GUEST: OnceLock<Vec<u8>> = OnceLock::new();
     GUEST.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest");
+        let source = std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo");
+        let source = Path::new(&source).join("tests/guest");
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
         let built = Command::new(env!("CARGO"))
             .args(["build", "--release", "--locked", "--target", "wasm32-wasip2", "--target-dir"])
