@@ -21,6 +21,7 @@ mod lane;
 mod lanes;
 mod letter;
 mod opened;
+mod patience;
 mod rate;
 mod report;
 mod running;

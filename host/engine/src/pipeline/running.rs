@@ -11,18 +11,13 @@ use super::attempt::{Attempt, Shared};
 use super::control::Controls;
 use super::deployment::{Deployment, Environment};
 use super::failure::{End, Failure};
+use super::patience::Patience;
 use super::spec::PipelineSpec;
 use super::status::{LogLine, PipelineState, SharedEvents};
 use super::tap::{TapFn, Taps};
 use crate::batch::BatchId;
 use crate::checkpoint::{DeadLetterFilter, Records};
 use crate::sqlite::StoreError;
-
-/// The first pause after a failure; it doubles up to the longest one.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// So many attempts without a batch between them, and a person is asked: about three minutes.
-const ATTEMPTS_MAX: u32 = 14;
 
 /// A pipeline on its own threads; dropping it stops it.
 pub struct Running {
@@ -56,7 +51,7 @@ impl Running {
         });
         let driver = std::thread::Builder::new().name(deployment.spec().name.clone()).spawn({
             let (shared, state) = (Arc::clone(&shared), Arc::clone(&state));
-            move || Driver { shared, state, failures: 0 }.run(deployment)
+            move || Driver { shared, state, patience: Patience::default() }.run(deployment)
         })?;
         Ok(Self { shared, state, names, driver: Some(driver) })
     }
@@ -157,8 +152,7 @@ impl StateCell {
 struct Driver {
     shared: Arc<Shared>,
     state: Arc<StateCell>,
-    /// In a row, without a batch between them.
-    failures: u32,
+    patience: Patience,
 }
 
 impl Driver {
@@ -173,15 +167,17 @@ impl Driver {
             match attempt.and_then(|deployment| self.attempt(deployment)) {
                 Ok(End::Stopped) => break PipelineState::Stopped,
                 Ok(End::Finished) => break PipelineState::Finished,
-                Err(failure) if !failure.transient || self.failures >= ATTEMPTS_MAX => {
-                    self.log("error", failure.message.clone());
-                    break PipelineState::Failed { reason: failure.message };
-                }
-                Err(failure) => {
-                    if !self.pause(&failure) {
-                        break PipelineState::Stopped;
+                Err(failure) => match self.patience.pause(failure.persistence) {
+                    None => {
+                        self.log("error", failure.message.clone());
+                        break PipelineState::Failed { reason: failure.message };
                     }
-                }
+                    Some(pause) => {
+                        if !self.pause(&failure, pause) {
+                            break PipelineState::Stopped;
+                        }
+                    }
+                },
             }
         };
         self.shared.events.state(&end);
@@ -205,17 +201,18 @@ impl Driver {
         let first: BatchId = attempt.batch();
         let end = attempt.drive();
         if attempt.batch() > first {
-            self.failures = 0;
+            self.patience = Patience::default();
         }
         end
     }
 
     /// Waits before the next attempt; false when the pipeline was asked to stop meanwhile.
-    fn pause(&mut self, failure: &Failure) -> bool {
-        self.failures += 1;
-        let pause = PAUSE_MIN.saturating_mul(1 << (self.failures - 1).min(16)).min(PAUSE_MAX);
+    fn pause(&self, failure: &Failure, pause: Duration) -> bool {
         self.log("warn", format!("{failure}; trying again in {} ms", pause.as_millis()));
-        self.tell(PipelineState::Retrying { reason: failure.message.clone(), attempt: self.failures });
+        self.tell(PipelineState::Retrying {
+            reason: failure.message.clone(),
+            attempt: self.patience.failures(),
+        });
         self.shared.controls.wait(pause, false);
         !self.shared.controls.is_stopping()
     }

@@ -11,7 +11,7 @@ use millstream_engine::pipeline::SinkCtx;
 use millstream_engine::sink::SinkError;
 use serde::{Deserialize, Serialize};
 
-use super::io_error;
+use super::super::io_error;
 
 /// The manifest's name in its directory.
 pub(super) const NAME: &str = "_manifest.ndjson";

@@ -9,9 +9,10 @@ use millstream_engine::batch::BatchId;
 use millstream_engine::pipeline::SinkCtx;
 use millstream_engine::sink::{Sink, SinkError};
 
+use super::super::io_error;
+use super::FilePlan;
 use super::manifest::{Entry, Manifest};
 use super::part::{Part, PartError};
-use super::{FilePlan, io_error};
 
 /// Writes the batches of one sink of one pipeline to its directory.
 pub(super) struct FileSink {

@@ -271,7 +271,7 @@ fn path_that_is_no_directory_is_an_error() {
 }
 
 #[test]
-fn full_disk_is_transient_and_the_batch_works_later() {
+fn full_disk_is_told_as_such_and_the_batch_works_later() {
     for format in FORMATS {
         let dir = dir();
         let disk = SmallDisk::mount(1 << 20);
@@ -290,9 +290,7 @@ fn full_disk_is_transient_and_the_batch_works_later() {
             None => std::os::unix::fs::symlink("/dev/full", &temporary).unwrap(),
         }
         for _ in 0..2 {
-            let Err(SinkError::Transient(message)) = put(&mut sink, 2, &counts(&many)) else {
-                panic!("full")
-            };
+            let Err(SinkError::Full(message)) = put(&mut sink, 2, &counts(&many)) else { panic!("full") };
             assert!(message.contains("part-000000000002") && message.contains("No space left"), "{message}");
             let _ = fs::remove_file(&filler);
             assert_eq!(files(path), first);
@@ -334,7 +332,7 @@ fn full_disk_at_the_manifest_takes_the_file_back() {
     let before = text(path, manifest::NAME);
     let rows = counts(&[(Some("a"), 1)]);
     let error = put(&mut sink, batch + 1, &rows).unwrap_err();
-    assert!(matches!(error, SinkError::Transient(_)), "{error}");
+    assert!(matches!(error, SinkError::Full(_)), "{error}");
     assert_eq!(files(path), ["filler"]);
     assert_eq!(text(path, manifest::NAME), before);
     filler.set_len(0).unwrap();
