@@ -32,7 +32,10 @@ mod watermark;
 mod progress;
 mod status;
 
-pub use connect::{Connectors, OpenSource, Receive, Replay, SinkCtx, SinkPlan, SourceCtx, SourcePlan, Wake};
+pub use connect::{
+    Connectors, JOURNAL_BYTES_MAX, OpenSource, Receive, Replay, SinkCtx, SinkPlan, SourceCtx, SourcePlan,
+    Wake, Warn,
+};
 pub use deployment::{ColumnInfo, Deployment, EntryInfo, Environment, Plugins};
 pub use error::{SpecError, read, unknown_name};
 pub use plugin_ref::PluginRef;
