@@ -67,9 +67,10 @@ impl Running {
         self.shared.controls.stop();
     }
 
-    /// Asks it to finish what is there, then stop.
+    /// Asks it to finish what is there, then stop; from now on it is draining.
     pub fn drain(&self) {
         self.shared.controls.drain();
+        self.state.set_draining();
     }
 
     /// Blocks until it is over.
@@ -142,6 +143,15 @@ impl StateCell {
         self.changed.notify_all();
     }
 
+    /// Not where it is over, nor where it says why it tries again.
+    fn set_draining(&self) {
+        let mut state = self.lock();
+        if matches!(*state, PipelineState::Starting | PipelineState::Running) {
+            *state = PipelineState::Draining;
+            self.changed.notify_all();
+        }
+    }
+
     fn wait(&self) -> PipelineState {
         let over = self.changed.wait_while(self.lock(), |state| !state.is_over());
         over.unwrap_or_else(PoisonError::into_inner).clone()
@@ -198,6 +208,10 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let mut attempt = Attempt::open(&shared, deployment)?;
         self.tell(PipelineState::Running);
+        // Asked for before the pipeline ran, or an attempt ago.
+        if shared.controls.is_draining() {
+            self.state.set_draining();
+        }
         let first: BatchId = attempt.batch();
         let end = attempt.drive();
         if attempt.batch() > first {
