@@ -1,5 +1,5 @@
 //! From a spec to a running pipeline. In reading order: what a user writes (`spec`, `units`), its
-//! shape (`graph`) and its meaning (`deployment`, `guarantee`), then a pipeline at work (`running`,
+//! shape (`graph`) and its meaning (`deployment`, `entry`, `guarantee`), then a pipeline at work (`running`,
 //! `attempt`, `lanes`, `lane`, `sink_thread`, `checkpointer`) and what it tells (`progress`, `status`).
 
 mod error;
@@ -10,6 +10,8 @@ mod units;
 
 mod connect;
 mod deployment;
+mod draft;
+mod entry;
 mod graph;
 mod guarantee;
 
@@ -37,6 +39,7 @@ pub use connect::{
     Wake, Warn,
 };
 pub use deployment::{ColumnInfo, Deployment, EntryInfo, Environment, Plugins};
+pub use draft::Draft;
 pub use error::{SpecError, read, unknown_name};
 pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};
