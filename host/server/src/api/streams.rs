@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -11,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::error::{BAD_REQUEST, NOT_READY, Problem, STARTING};
-use super::extract::{Segments, read_body, text};
+use super::extract::{Json, Segments, read_body, text};
 use crate::connectors::{PushBody, PushRefused};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
