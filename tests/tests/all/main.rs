@@ -10,6 +10,7 @@ mod cases;
 mod command_line;
 mod dead_letters;
 mod faults;
+mod logging;
 mod observing;
 mod plugins;
 mod run_command;

@@ -22,7 +22,7 @@ use crate::supervisor::{Feed, Mode, SupervisorError};
 use crate::telemetry::log_to_stderr;
 
 pub(super) fn run(args: &Run, output: &mut Output) -> Result<(), CliError> {
-    log_to_stderr(LogFormat::Text);
+    let _log = log_to_stderr(LogFormat::Text);
     let spec = read_spec(&args.file)?;
     let place = Place::choose(args.data_dir.as_deref())?;
     let runtime = runtime()?;

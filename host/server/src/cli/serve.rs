@@ -15,7 +15,7 @@ use crate::server;
 use crate::telemetry::log_to_stderr;
 
 pub(super) fn serve(args: &Serve) -> Result<(), CliError> {
-    log_to_stderr(args.log);
+    let _log = log_to_stderr(args.log);
     let access = if args.require_token { Access::Token } else { Access::ByAddress };
     let config = Config { access, ..Config::new(&args.data_dir) };
     let runtime = runtime()?;
