@@ -8,6 +8,7 @@
 
 mod cases;
 mod command_line;
+mod connectors;
 mod dead_letters;
 mod faults;
 mod logging;
