@@ -1,6 +1,7 @@
 //! The real binary as a child process: started on a free port, spoken to over REST, stopped by its
 //! own process id.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub struct Server {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
+    /// Its headers, by their names in lower case.
+    pub headers: BTreeMap<String, String>,
     /// The body, as JSON where it is JSON, else as a JSON string.
     pub body: Value,
 }
@@ -212,7 +215,8 @@ impl Server {
         socket.read_to_string(&mut text).expect("an answer");
         let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let body = text.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-        Answer { status, body: serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned())) }
+        let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
+        Answer { status, headers: BTreeMap::new(), body }
     }
 
     /// Uploads a component.
@@ -272,7 +276,10 @@ fn agent() -> ureq::Agent {
 fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut response = response.expect("the server answers");
     let status = response.status().as_u16();
+    let pairs = response.headers().iter();
+    let text_of = |value: &ureq::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let headers = pairs.map(|(name, value)| (name.to_string(), text_of(value))).collect();
     let text = response.body_mut().read_to_string().expect("a body");
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Answer { status, body }
+    Answer { status, headers, body }
 }

@@ -108,6 +108,7 @@ fn read_all(registry: &Registry, spec: &Value, clock: &SharedClock) -> Result<us
         clock: Arc::clone(clock),
         available_now: true,
         wake: Arc::new(|| ()),
+        warn: Arc::new(|_| ()),
     };
     let OpenSource::Pull(mut source) = plan.open(ctx)? else { return Err("the source is pulled".into()) };
     source.restore(None)?;

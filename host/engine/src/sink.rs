@@ -60,6 +60,8 @@ pub trait Sink: Send {
 pub enum SinkError {
     /// The cause may pass: try the batch again.
     Transient(String),
+    /// There is no room where the sink writes: the batch is tried again until a person has made some.
+    Full(String),
     /// Nothing will change until a person acts; the message says what to do.
     Permanent(String),
 }
@@ -67,7 +69,7 @@ pub enum SinkError {
 impl fmt::Display for SinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transient(message) | Self::Permanent(message) => f.write_str(message),
+            Self::Transient(message) | Self::Full(message) | Self::Permanent(message) => f.write_str(message),
         }
     }
 }

@@ -9,6 +9,7 @@ mod config;
 mod connectors;
 mod data_dir;
 mod document;
+mod log_lines;
 mod random;
 mod registry;
 mod server;
@@ -22,5 +23,6 @@ pub mod cli;
 
 pub use api::openapi_document;
 pub use config::{Access, Config, LogFormat};
+pub use log_lines::LogGuard;
 pub use server::{Server, StartError, run};
 pub use telemetry::log_to_stderr;

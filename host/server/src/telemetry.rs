@@ -1,7 +1,8 @@
 //! Log lines and numbers: how the program's log looks, and what `/metrics` says of pipelines.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -9,20 +10,30 @@ use millstream_engine::pipeline::{MetricValue, PluginMetric, Progress};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, log_filter};
+use crate::log_lines::{LogGuard, LogLine, LogLines};
 
 /// Sends log lines to standard error; the first call of a process counts. What is logged is
-/// chosen by MILLSTREAM_LOG, as in `info,millstream_engine=debug`.
-pub fn log_to_stderr(format: LogFormat) {
+/// chosen by MILLSTREAM_LOG, as in `info,millstream_engine=debug`. Nobody who logs waits for a reader.
+pub fn log_to_stderr(format: LogFormat) -> LogGuard {
     let filter = EnvFilter::try_new(log_filter()).unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    // Without a thread, lines are written where they come from.
+    let lines = LogLines::start(std::io::stderr()).ok();
+    let queue = lines.clone();
+    let writer = move || -> Box<dyn Write> {
+        match &queue {
+            Some(lines) => Box::new(LogLine(Arc::clone(lines))),
+            None => Box::new(std::io::stderr()),
+        }
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(writer);
     let set = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.with_target(false).try_init(),
     };
     // A test harness may have set its own; it stays.
     drop(set);
+    LogGuard::new(lines)
 }
 
 /// The numbers of one server; several servers in a process do not mix.

@@ -148,3 +148,35 @@ fn a_server_that_is_not_there_is_named() {
     let said = command(&["pipeline", "list", "--server", "http://127.0.0.1:9"]);
     assert!(!said.ok && said.err.contains("127.0.0.1:9"), "{said:?}");
 }
+
+#[test]
+fn an_address_that_is_taken_is_named_with_the_way_out() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let data = dir.path().join("data").display().to_string();
+    let said = command(&["serve", "--listen", &address, "--data-dir", &data]);
+    assert!(!said.ok, "{said:?}");
+    assert!(said.err.contains(&format!("cannot listen on {address} (")), "{said:?}");
+    assert!(said.err.contains("choose another address with --listen"), "{said:?}");
+}
+
+#[test]
+fn a_pipeline_that_was_told_to_drain_is_draining_until_it_is_stopped() {
+    let (dir, server) = server_with(&[]);
+    server.deploy(&json!({
+        "name": "slow",
+        // Asked again after a minute: it cannot be through while this looks.
+        "trigger": { "every": "1min" },
+        "sources": { "in": { "type": "http", "stream": "slow", "format": "text" } },
+        "sinks": { "out": { "from": "in", "type": "sqlite", "path": dir.path().join("out.db"), "table": "out" } },
+    }));
+    let _ = server.wait_for("slow", &["running"]);
+    assert_eq!(server.send("/v1/streams/slow", &[], b"one\n").status, 202);
+    eventually("its first batch", || Some(sunk(dir.path(), "out")).filter(|rows| rows.len() == 1));
+    let said = server.command(&["pipeline", "drain", "slow"]);
+    assert!(said.ok && said.out == "slow is draining\n", "{said:?}");
+    assert_eq!(server.get("/v1/pipelines/slow").body["state"], json!("draining"));
+    let said = server.command(&["pipeline", "stop", "slow"]);
+    assert!(said.ok && said.out == "slow is stopped\n", "{said:?}");
+}

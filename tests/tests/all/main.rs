@@ -8,8 +8,10 @@
 
 mod cases;
 mod command_line;
+mod connectors;
 mod dead_letters;
 mod faults;
+mod logging;
 mod observing;
 mod plugins;
 mod run_command;

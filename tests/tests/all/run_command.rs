@@ -16,6 +16,19 @@ fn run_runs_one_pipeline_without_a_server() {
 }
 
 #[test]
+fn run_warns_when_there_is_nothing_to_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let place = dir.path().display();
+    let source = format!("{{ type: file, path: \"{place}/*.txt\", format: text }}");
+    let file = words(dir.path(), &source, "available-now");
+    let ran = command(&["run", &file, "--plugin", &plugin("text").display().to_string()]);
+    assert!(ran.ok, "{ran:?}");
+    let expected =
+        format!("warning: path `{place}/*.txt` matches no file: looked in {place}; nothing is read");
+    assert!(ran.err.contains(&expected), "{ran:?}");
+}
+
+#[test]
 fn run_goes_on_where_it_stopped_when_it_has_a_folder() {
     let dir = tempfile::tempdir().expect("a folder");
     let data = dir.path().join("data").display().to_string();

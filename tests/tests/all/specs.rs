@@ -245,6 +245,39 @@ fn all_mistakes_are_told_at_once() {
 }
 
 #[test]
+fn one_round_tells_mistakes_of_every_kind_and_nothing_that_follows_from_them() {
+    let (_dir, server) = server_with(&[]);
+    let mut spec = sound();
+    spec["name"] = json!("Two Words");
+    spec["trigger"] = json!({ "evry": "1s" });
+    spec["parallelism"] = json!(0);
+    spec["sources"]["clicks"]["pth"] = json!("x");
+    spec["sources"]["more"] = json!({ "type": "file", "path": "/nowhere", "format": "text" });
+    spec["steps"]["typo"] = json!({ "from": "more", "filter": "valeu = 'x'" });
+    spec["steps"]["odd"] = json!({ "from": "more", "fliter": "true" });
+    spec["sinks"]["a"] = json!({ "from": "typo", "type": "file", "pth": "/nowhere" });
+    spec["sinks"]["b"] = json!({ "from": "odd", "type": "file", "path": "/nowhere" });
+    spec["sinks"]["c"] = json!({ "from": "moer", "type": "sqllite" });
+    let mut found = errors(&server, &spec);
+    found.sort();
+    let expected = [
+        "name: `Two Words` is no name",
+        "parallelism: at least 1",
+        "sinks.a: unknown key `pth`: did you mean `path`?",
+        "sinks.c.from: unknown entry `moer`: did you mean `more`?",
+        "sinks.c.type: unknown sink type `sqllite`",
+        "sources.clicks: unknown key `pth`: did you mean `path`?",
+        "steps.odd: unknown kind of step `fliter`",
+        "steps.typo.filter: ",
+        "trigger: unknown key `evry`: did you mean `every`?",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found} is not {expected}");
+    }
+}
+
+#[test]
 fn documents_that_cannot_be_read_are_answered_with_line_and_column() {
     let (_dir, server) = server_with(&[]);
     let json =

@@ -214,6 +214,21 @@ pub(crate) fn text_fits(text: &str, wire: Wire, data_type: &DataType) -> bool {
     }
 }
 
+/// Digits beyond the greatest number of a float column, which would become infinite; in words.
+pub(crate) fn out_of_range(text: &str, data_type: &DataType) -> Option<&'static str> {
+    // `inf` is a word for infinity, and means it.
+    let is_beyond = |parsed: Option<bool>| parsed == Some(true) && text.bytes().any(|b| b.is_ascii_digit());
+    match data_type {
+        DataType::Float32 if is_beyond(text.parse().ok().map(f32::is_infinite)) => {
+            Some("out of range, expected a number from -3.4e38 to 3.4e38 (float32)")
+        }
+        DataType::Float64 if is_beyond(text.parse().ok().map(f64::is_infinite)) => {
+            Some("out of range, expected a number from -1.8e308 to 1.8e308 (float64)")
+        }
+        _ => None,
+    }
+}
+
 /// What a column takes, for a person.
 pub(crate) fn expected(wire: Wire, data_type: &DataType) -> &'static str {
     match (wire, data_type) {

@@ -1,10 +1,13 @@
 //! `csv`: RFC 4180, with or without a header. With one, columns are found by name and others are
-//! ignored. An empty field is null, or empty text in a text column that may not be null.
+//! ignored. An empty field is null, or empty text in a text column that may not be null. In a float
+//! column `NaN`, `inf` and `infinity`, with a sign and in any case, are those values; digits beyond the
+//! greatest float make the record bad.
 
 use std::sync::Arc;
 
 use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_csv::ReaderBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
@@ -181,7 +184,11 @@ impl Decode for Csv<'_> {
         let fields = self.schema().fields().iter();
         let decoded = self.layout.places.iter().zip(fields);
         let decoded = decoded.map(|(place, field)| refine(rows.column(*place), field));
-        self.columns.finish(&decoded.collect::<Result<Vec<_>, _>>()?, rows.num_rows())
+        let rows = self.columns.finish(&decoded.collect::<Result<Vec<_>, _>>()?, rows.num_rows())?;
+        if rows.columns().iter().any(has_infinity) {
+            self.check_range(bytes, spans)?;
+        }
+        Ok(rows)
     }
 
     fn explain(&self, record: &[u8]) -> Option<String> {
@@ -196,6 +203,9 @@ impl Decode for Csv<'_> {
         fields.into_iter().find_map(|(index, (field, place))| {
             let (value, wire) = (&values[*place], self.columns.wire(index));
             let expected = column::expected(wire, field.data_type());
+            if let Some(why) = column::out_of_range(value, field.data_type()) {
+                return Some(format!("column `{}` is {:?}, {why}", field.name(), shown(value)));
+            }
             match value.is_empty() {
                 true if field.is_nullable() || *field.data_type() == DataType::Utf8 => None,
                 true => Some(format!(
@@ -208,6 +218,31 @@ impl Decode for Csv<'_> {
                 }
             }
         })
+    }
+}
+
+impl Csv<'_> {
+    /// Arrow's reader makes infinity of digits that are out of range and of the word `inf` alike.
+    fn check_range(&self, bytes: &[u8], spans: &[Span]) -> Result<(), ArrowError> {
+        for span in spans {
+            let values = split(&bytes[span.start..span.end], self.config).unwrap_or_default();
+            let fields = self.schema().fields().iter().zip(&self.layout.places);
+            for (field, place) in fields {
+                let value = values.get(*place).map(String::as_str).unwrap_or_default();
+                if let Some(why) = column::out_of_range(value, field.data_type()) {
+                    return Err(ArrowError::ParseError(format!("column `{}` is {why}", field.name())));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_infinity(array: &ArrayRef) -> bool {
+    match array.data_type() {
+        DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().any(|n| n.is_infinite()),
+        DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().any(|n| n.is_infinite()),
+        _ => false,
     }
 }
 

@@ -183,7 +183,11 @@ impl<'a> Reader<'a> {
         match fault {
             Fault::NotJson => not_json(line),
             Fault::Value { column, from, to } => {
-                let value = shown(&line[from..to]);
+                let (value, data_type) = (&line[from..to], self.columns.schema().field(column).data_type());
+                if let Some(why) = column::out_of_range(value, data_type) {
+                    return format!("column `{}` is {}, {why}", self.names[column], shown(value));
+                }
+                let value = shown(value);
                 format!("column `{}` is {value}, expected {}", self.names[column], expected(column))
             }
             Fault::Null(column) => {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Float32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
@@ -157,7 +157,8 @@ fn a_json_value_that_is_not_exactly_of_its_type_is_bad() {
         let (rows, bad) = decode(&format, lines(wrong).as_bytes());
         assert_eq!(rows.num_rows(), 0, "{data_type}: {rows:?}");
         for (bad, value) in bad.iter().zip(wrong) {
-            assert!(bad.reason.starts_with(&format!("column `a` is {value}, expected ")), "{}", bad.reason);
+            let is_told = bad.reason.starts_with(&format!("column `a` is {value}, "));
+            assert!(is_told && bad.reason.contains("expected "), "{}", bad.reason);
         }
     }
 }
@@ -367,4 +368,36 @@ proptest! {
         let csv = format_with(FormatKind::Csv, json!({ "a": "int64" }), None, Some(json!({ "header": false })));
         decode(&csv, &bytes);
     }
+}
+
+#[test]
+fn digits_beyond_the_greatest_float_are_bad_and_words_for_infinity_are_not() {
+    let schema = json!({ "w": "utf8", "x": "float64", "y": "float32" });
+    let csv = format(FormatKind::Csv, schema.clone());
+    let text =
+        "y,w,x\n1,a,1e999\n-inf,b,NaN\n3.5e38,c,1\n,d,-1e400\n-NAN,e,+Infinity\n1e-99,\"1e999\",1.7e308\n";
+    let (rows, bad) = decode(&csv, text.as_bytes());
+    let words: Vec<String> = texts(&rows, 0).into_iter().flatten().collect();
+    assert_eq!(words, ["b", "e", "1e999"]);
+    let x: Vec<f64> = rows.column(1).as_primitive::<Float64Type>().values().to_vec();
+    assert!(x[0].is_nan() && x[1] == f64::INFINITY && x[2] == 1.7e308, "{x:?}");
+    let y = rows.column(2).as_primitive::<Float32Type>().values().to_vec();
+    assert!(y[0] == f32::NEG_INFINITY && y[1].is_nan() && y[2] == 0.0, "{y:?}");
+    let json = format(FormatKind::Ndjson, schema);
+    let lines = "{\"x\":1e999,\"y\":1}\n{\"y\":3.5e38}\n{\"x\":-1e400}\n";
+    let (rows, bad_json) = decode(&json, lines.as_bytes());
+    assert_eq!(rows.num_rows(), 0);
+    let reasons = |bad: &[BadRecord]| bad.iter().map(|bad| bad.reason.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        reasons(&bad),
+        [
+            "column `x` is \"1e999\", out of range, expected a number from -1.8e308 to 1.8e308 (float64)",
+            "column `y` is \"3.5e38\", out of range, expected a number from -3.4e38 to 3.4e38 (float32)",
+            "column `x` is \"-1e400\", out of range, expected a number from -1.8e308 to 1.8e308 (float64)",
+        ]
+    );
+    assert_eq!(
+        reasons(&bad_json),
+        reasons(&bad).iter().map(|text| text.replace('"', "")).collect::<Vec<_>>()
+    );
 }

@@ -10,7 +10,11 @@ mod text;
 #[cfg(test)]
 mod testing;
 
+use std::io;
+use std::path::Path;
+
 use millstream_engine::pipeline::{SinkPlan, SpecError, read, unknown_name};
+use millstream_engine::sink::SinkError;
 use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -50,6 +54,17 @@ pub fn json_schemas() -> Map<String, Value> {
     .into_iter()
     .map(|(kind, schema)| (kind.to_owned(), schema))
     .collect()
+}
+
+/// What the machine said about a file or folder of a sink.
+fn io_error(path: &Path, error: &io::Error) -> SinkError {
+    let message = format!("{}: {error}", path.display());
+    if is_full(error) { SinkError::Full(message) } else { SinkError::Transient(message) }
+}
+
+/// There is no room, for everybody or for this user.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn parse<T: DeserializeOwned>(config: Map<String, Value>) -> Result<T, SpecError> {

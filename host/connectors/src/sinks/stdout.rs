@@ -2,6 +2,7 @@
 //! remembered: after a crash a batch may be there twice.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
@@ -76,7 +77,7 @@ impl<W: Write + Send> Sink for LineSink<W> {
             io::ErrorKind::BrokenPipe => {
                 SinkError::Permanent("nobody reads standard output any more: start the pipeline again".into())
             }
-            _ => SinkError::Transient(format!("standard output: {error}")),
+            _ => super::io_error(Path::new("standard output"), &error),
         })
     }
 
@@ -172,12 +173,12 @@ mod tests {
 
     #[test]
     fn closed_output_is_final_and_a_full_one_is_not() {
-        for (kind, transient) in [(io::ErrorKind::BrokenPipe, false), (io::ErrorKind::StorageFull, true)] {
+        for (kind, full) in [(io::ErrorKind::BrokenPipe, false), (io::ErrorKind::StorageFull, true)] {
             let mut sink = LineSink::new(Closed(kind));
             sink.begin(BatchId(1)).unwrap();
             sink.write(&counts(&[(Some("a"), 1)])).unwrap();
             let error = sink.commit().unwrap_err();
-            assert_eq!(matches!(error, SinkError::Transient(_)), transient, "{error}");
+            assert_eq!(matches!(error, SinkError::Full(_)), full, "{error}");
         }
     }
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use millstream_engine::journal::Inbox;
-use millstream_engine::pipeline::{OpenSource, Replay, SourceCtx, SourcePlan, SpecError, read};
+use millstream_engine::pipeline::{ByteSize, OpenSource, Replay, SourceCtx, SourcePlan, SpecError, read};
 use millstream_engine::source::SourceError;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::journal_bytes_max;
 use crate::formats::{CsvSpec, EntryStart, Format, FormatKind, FormatSpec, RecordDecoder};
 pub use error::PushError;
 pub use streams::HttpStreams;
@@ -35,6 +36,8 @@ pub(crate) struct HttpSpec {
     max_record_bytes: Option<u64>,
     /// How CSV is written; with a header, each body has one.
     csv: Option<CsvSpec>,
+    /// Bytes that wait in the journal for a checkpoint; then the answer is 429. 1GiB when left out.
+    journal_max: Option<ByteSize>,
 }
 
 /// The formats of bodies.
@@ -90,7 +93,13 @@ pub(crate) fn plan(
         csv: spec.csv,
     };
     let format = format.check()?;
-    Ok(Box::new(HttpPlan { stream: spec.stream, http_format: spec.format, format, streams: streams.clone() }))
+    Ok(Box::new(HttpPlan {
+        stream: spec.stream,
+        http_format: spec.format,
+        format,
+        streams: streams.clone(),
+        journal_bytes_max: journal_bytes_max(spec.journal_max)?,
+    }))
 }
 
 struct HttpPlan {
@@ -98,6 +107,7 @@ struct HttpPlan {
     http_format: HttpFormat,
     format: Arc<Format>,
     streams: HttpStreams,
+    journal_bytes_max: u64,
 }
 
 impl SourcePlan for HttpPlan {
@@ -110,7 +120,7 @@ impl SourcePlan for HttpPlan {
     }
 
     fn open(self: Box<Self>, ctx: SourceCtx) -> Result<OpenSource, SourceError> {
-        let Self { stream, http_format, format, streams } = *self;
+        let Self { stream, http_format, format, streams, journal_bytes_max } = *self;
         streams.check_free(&stream)?;
         let decoder = Arc::new(RecordDecoder::new(Arc::clone(&format), EntryStart::Document));
         let receive = move |inbox: Arc<dyn Inbox>| {
@@ -118,7 +128,7 @@ impl SourcePlan for HttpPlan {
             let registered = streams.register(stream, taker)?;
             Ok(Box::new(registered) as Box<dyn Send>)
         };
-        Ok(OpenSource::Push { decoder, receive: Box::new(receive) })
+        Ok(OpenSource::Push { journal_bytes_max, decoder, receive: Box::new(receive) })
     }
 }
 

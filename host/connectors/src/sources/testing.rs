@@ -17,6 +17,7 @@ pub(crate) fn ctx(pipeline: &str) -> SourceCtx {
         clock: SystemClock::shared(),
         available_now: false,
         wake: Arc::new(|| ()),
+        warn: Arc::new(|_| ()),
     }
 }
 

@@ -59,6 +59,8 @@ pub enum Refused {
     KeyReused,
     /// The pipeline is stopping.
     Closed,
+    /// The journal's disk is full: it passes once a person has made room.
+    NoRoom(String),
     /// The journal could not be written.
     Failed(String),
 }
@@ -73,6 +75,9 @@ impl fmt::Display for Refused {
                 f.write_str("this Idempotency-Key was used for another body: use a new key for new data")
             }
             Self::Closed => f.write_str("the pipeline is stopping"),
+            Self::NoRoom(why) => {
+                write!(f, "the journal's disk is full: make room, then send it again: {why}")
+            }
             Self::Failed(why) => write!(f, "the journal could not be written: {why}"),
         }
     }

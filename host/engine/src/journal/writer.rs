@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::file::Shared;
 use super::index::Entry;
 use super::{Done, Receipt, Received, Refused};
+use crate::sqlite::is_full;
 
 /// Bytes that one transaction takes at most, so that an answer never waits for a long one.
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -69,8 +70,9 @@ fn write_group(db: &mut Connection, shared: &Shared, offers: Vec<(Received, Done
                 Some(path) => format!("{}: {cause}", path.display()),
                 None => cause.to_string(),
             };
+            let refused = if is_full(&cause) { Refused::NoRoom } else { Refused::Failed };
             tracing::warn!(%why, "the journal could not be written");
-            offers.into_iter().for_each(|(_, done)| done(Err(Refused::Failed(why.clone()))));
+            offers.into_iter().for_each(|(_, done)| done(Err(refused(why.clone()))));
         }
     }
 }
@@ -166,4 +168,44 @@ fn delete(db: &Connection, offset: u64) -> Result<u64, rusqlite::Error> {
     let oldest_key = offset.saturating_sub(KEYS_KEPT_ENTRIES);
     db.execute("DELETE FROM keys WHERE offset < ?1", [oldest_key.cast_signed()])?;
     Ok(freed.cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::sync::{Arc, Mutex, mpsc};
+
+    use super::super::index::Index;
+    use super::super::{JournalOptions, Receipt};
+    use super::*;
+
+    fn answer_of(db: &mut Connection, shared: &Shared, bytes: Vec<u8>) -> Result<Receipt, Refused> {
+        let (sender, receiver) = mpsc::channel();
+        let received = Received { bytes: bytes.into(), records: 1, idempotency_key: None };
+        write_group(db, shared, vec![(received, Box::new(move |answer| sender.send(answer).unwrap()))]);
+        receiver.recv().unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_other_failures_and_takes_nothing() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let schema = "CREATE TABLE entries (offset INTEGER PRIMARY KEY, records INTEGER, data BLOB);
+            PRAGMA max_page_count = 4";
+        db.execute_batch(schema).unwrap();
+        let options = JournalOptions { durable: true, bytes_max: 1 << 30, wake: Arc::new(|| {}) };
+        let shared = Shared {
+            path: Some("/data/journal-in.db".into()),
+            index: Mutex::new(Index::over_file(1)),
+            held_bytes: AtomicU64::new(0),
+            options,
+        };
+        let Err(Refused::NoRoom(why)) = answer_of(&mut db, &shared, vec![0; 100_000]) else {
+            panic!("there is no room")
+        };
+        assert!(why.contains("/data/journal-in.db") && why.contains("full"), "{why}");
+        assert_eq!(shared.held_bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(answer_of(&mut db, &shared, vec![0; 10]), Ok(Receipt { offset: 1, duplicate: false }));
+        db.execute_batch("DROP TABLE entries").unwrap();
+        assert!(matches!(answer_of(&mut db, &shared, vec![0; 10]), Err(Refused::Failed(_))));
+    }
 }

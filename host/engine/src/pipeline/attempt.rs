@@ -95,10 +95,7 @@ impl<'a> Attempt<'a> {
     pub(crate) fn open(shared: &'a Shared, mut deployment: Deployment) -> Result<Self, Failure> {
         let at_most_once = deployment.spec.delivery == Delivery::AtMostOnce;
         let durability = if at_most_once { Durability::Process } else { Durability::Power };
-        std::fs::create_dir_all(&shared.dir).map_err(|error| Failure {
-            message: format!("{}: {error}", shared.dir.display()),
-            transient: true,
-        })?;
+        std::fs::create_dir_all(&shared.dir).map_err(|error| Failure::of_dir(&shared.dir, &error))?;
         check_store(&shared.dir)?;
         let store = Store::open(&shared.dir, durability)?;
         if let Some(checkpoint) = store.checkpoint()? {

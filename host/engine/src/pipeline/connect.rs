@@ -69,7 +69,12 @@ pub struct SourceCtx {
     pub available_now: bool,
     /// Tells the driver that data has come; cheap, from any thread.
     pub wake: Wake,
+    /// Puts a warning into the pipeline's log, under the source's name.
+    pub warn: Warn,
 }
+
+/// Puts a warning into a pipeline's log.
+pub type Warn = Arc<dyn Fn(String) + Send + Sync>;
 
 /// Tells a pipeline's driver that there is something to do.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -80,12 +85,18 @@ pub enum OpenSource {
     Pull(Box<dyn Source>),
     /// It is given data: the engine keeps the journal, the connector receives.
     Push {
+        /// Bytes that the journal holds at most; then nothing more is taken.
+        journal_bytes_max: u64,
         /// Reads what was received.
         decoder: Arc<dyn Decoder>,
         /// Starts to receive; called once. What it returns stops receiving when dropped.
         receive: Receive,
     },
 }
+
+/// Bytes that a journal holds when its source does not say: as much as a disk can spare and a
+/// pipeline that was down for a while can catch up with.
+pub const JOURNAL_BYTES_MAX: u64 = 1 << 30;
 
 /// Starts to receive; what it returns stops receiving when dropped.
 pub type Receive = Box<dyn FnOnce(Arc<dyn Inbox>) -> Result<Box<dyn Send>, SourceError> + Send>;

@@ -1,7 +1,7 @@
 //! The shape of a pipeline: which entry feeds which, checked and in an order in which every entry
 //! comes after those that feed it. Knows names only, no types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::{SpecError, unknown_name};
@@ -51,29 +51,47 @@ pub(crate) struct Graph {
 /// Letters, digits, hyphens and underscores: names stand in URLs, file names and metrics.
 const NAME_BYTES_MAX: usize = 64;
 
+/// Entries that stand in a spec and could not be read: their names are known, and nothing else.
+pub(crate) type Unread = BTreeMap<String, Role>;
+
+/// A graph as far as the spec makes one, and what does not.
+pub(crate) struct Sketch {
+    pub(crate) graph: Graph,
+    /// For each entry: what feeds it is not known, because of an error that is told already.
+    pub(crate) broken: Vec<bool>,
+    pub(crate) errors: Vec<SpecError>,
+}
+
 impl Graph {
-    /// Checks names and connections; all that is wrong at once.
-    pub(crate) fn build(spec: &PipelineSpec) -> Result<Self, Vec<SpecError>> {
+    /// Checks names and connections; all that is wrong at once, and nothing that only follows from it.
+    pub(crate) fn sketch(spec: &PipelineSpec, unread: &Unread) -> Sketch {
         let entries = entries(spec);
-        let mut errors = check_names(spec, &entries);
-        let place: BTreeMap<&str, usize> =
-            entries.iter().enumerate().map(|(i, entry)| (entry.name, i)).collect();
+        let names = Names::new(&entries, unread);
+        let mut errors = check_names(spec, &entries, unread);
         let mut inputs = vec![Vec::new(); entries.len()];
+        let mut broken = vec![false; entries.len()];
+        let mut is_clear = unread.is_empty() && names.twice.is_empty();
         for (i, entry) in entries.iter().enumerate() {
             for (path, name) in &entry.inputs {
-                match resolve(&entries, &place, name) {
-                    Ok(input) => inputs[i].push(input),
-                    Err(message) => errors.push(SpecError::new(format!("{}.{path}", entry.path()), message)),
+                match names.resolve(name) {
+                    Ok(Some(input)) => inputs[i].push(input),
+                    Ok(None) => broken[i] = true,
+                    Err(message) => {
+                        (broken[i], is_clear) = (true, false);
+                        errors.push(SpecError::new(format!("{}.{path}", entry.path()), message));
+                    }
                 }
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let order = sort(&entries, &inputs).map_err(|error| vec![error])?;
+        let (order, circles) = sort(&entries, &mut inputs, &mut broken);
+        is_clear &= circles.is_empty();
+        errors.extend(circles);
         let graph = assemble(&entries, &inputs, &order);
-        let unused = graph.unused();
-        if unused.is_empty() { Ok(graph) } else { Err(unused) }
+        // Whoever names a wrong entry may have meant the one that nothing takes.
+        if is_clear {
+            errors.extend(graph.unused());
+        }
+        Sketch { graph, broken: order.iter().map(|old| broken[*old]).collect(), errors }
     }
 
     /// The place of an entry.
@@ -137,15 +155,16 @@ fn entries(spec: &PipelineSpec) -> Vec<Entry<'_>> {
     sources.chain(steps).chain(sinks).collect()
 }
 
-fn check_names(spec: &PipelineSpec, entries: &[Entry<'_>]) -> Vec<SpecError> {
+fn check_names(spec: &PipelineSpec, entries: &[Entry<'_>], unread: &Unread) -> Vec<SpecError> {
+    let is_unread = |role: Role| unread.values().any(|other| *other == role);
     let mut errors = Vec::new();
     if !is_name(&spec.name) {
         errors.push(SpecError::new("name", bad_name(&spec.name)));
     }
-    if spec.sources.is_empty() {
+    if spec.sources.is_empty() && !is_unread(Role::Source) {
         errors.push(SpecError::new("sources", "a pipeline needs at least one source"));
     }
-    if spec.sinks.is_empty() {
+    if spec.sinks.is_empty() && !is_unread(Role::Sink) {
         errors.push(SpecError::new("sinks", "a pipeline needs at least one sink"));
     }
     let mut seen: BTreeMap<&str, &Entry<'_>> = BTreeMap::new();
@@ -172,34 +191,78 @@ fn bad_name(name: &str) -> String {
     format!("`{name}` is no name: use letters, digits, `-` and `_`, at most {NAME_BYTES_MAX}")
 }
 
-fn resolve(entries: &[Entry<'_>], place: &BTreeMap<&str, usize>, name: &str) -> Result<usize, String> {
-    match place.get(name) {
-        Some(i) if entries[*i].role == Role::Sink => {
-            Err(format!("`{name}` is a sink: rows end there; take them from where the sink takes them"))
+/// What a name in a `from` may mean.
+struct Names<'a> {
+    entries: &'a [Entry<'a>],
+    unread: &'a Unread,
+    place: BTreeMap<&'a str, usize>,
+    /// Names that two entries have: which one is meant is not known.
+    twice: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn new(entries: &'a [Entry<'a>], unread: &'a Unread) -> Self {
+        let (mut place, mut twice) = (BTreeMap::new(), BTreeSet::new());
+        for (i, entry) in entries.iter().enumerate() {
+            if place.insert(entry.name, i).is_some() {
+                twice.insert(entry.name);
+            }
         }
-        Some(i) => Ok(*i),
-        None => {
-            let known: Vec<&str> =
-                entries.iter().filter(|entry| entry.role != Role::Sink).map(|entry| entry.name).collect();
-            Err(unknown_name("entry", name, &known))
+        Self { entries, unread, place, twice }
+    }
+
+    /// The entry; none when it is wrong itself, which is told already.
+    fn resolve(&self, name: &str) -> Result<Option<usize>, String> {
+        if self.twice.contains(name) {
+            return Ok(None);
+        }
+        let is_sink = |i: &usize| self.entries[*i].role == Role::Sink;
+        match (self.place.get(name), self.unread.get(name)) {
+            (Some(i), _) if !is_sink(i) => Ok(Some(*i)),
+            (Some(_), _) | (None, Some(Role::Sink)) => {
+                Err(format!("`{name}` is a sink: rows end there; take them from where the sink takes them"))
+            }
+            (None, Some(_)) => Ok(None),
+            (None, None) => {
+                let read = self.entries.iter().map(|entry| (entry.name, entry.role));
+                let unread = self.unread.iter().map(|(name, role)| (name.as_str(), *role));
+                let feeding = read.chain(unread).filter(|(_, role)| *role != Role::Sink);
+                let known: Vec<&str> = feeding.map(|(name, _)| name).collect();
+                Err(unknown_name("entry", name, &known))
+            }
         }
     }
 }
 
 /// Entries in an order in which each comes after its inputs; among equals, the order of the spec.
-fn sort(entries: &[Entry<'_>], inputs: &[Vec<usize>]) -> Result<Vec<usize>, SpecError> {
+/// A circle is told, and then cut open: what feeds its entries is not known.
+fn sort(
+    entries: &[Entry<'_>],
+    inputs: &mut [Vec<usize>],
+    broken: &mut [bool],
+) -> (Vec<usize>, Vec<SpecError>) {
     let mut order: Vec<usize> = Vec::with_capacity(entries.len());
+    let mut circles = Vec::new();
     let mut placed = vec![false; entries.len()];
     while order.len() < entries.len() {
         let ready = (0..entries.len()).find(|i| !placed[*i] && inputs[*i].iter().all(|input| placed[*input]));
-        let Some(next) = ready else { return Err(cycle(entries, inputs, &placed)) };
-        placed[next] = true;
-        order.push(next);
+        if let Some(next) = ready {
+            placed[next] = true;
+            order.push(next);
+            continue;
+        }
+        let circle = circle(entries, inputs, &placed);
+        for i in &circle {
+            inputs[*i].clear();
+            broken[*i] = true;
+        }
+        circles.push(circle_error(entries, &circle));
     }
-    Ok(order)
+    (order, circles)
 }
 
-fn cycle(entries: &[Entry<'_>], inputs: &[Vec<usize>], placed: &[bool]) -> SpecError {
+/// Entries that feed each other in a circle, each after the one that it feeds.
+fn circle(entries: &[Entry<'_>], inputs: &[Vec<usize>], placed: &[bool]) -> Vec<usize> {
     // Going up from any entry that could not be placed, some entry comes twice.
     let waiting = |i: usize| inputs[i].iter().copied().find(|input| !placed[*input]);
     let start = (0..entries.len()).find(|i| !placed[*i]).unwrap_or_default();
@@ -213,6 +276,10 @@ fn cycle(entries: &[Entry<'_>], inputs: &[Vec<usize>], placed: &[bool]) -> SpecE
         walk.push(next);
         at = next;
     }
+    walk
+}
+
+fn circle_error(entries: &[Entry<'_>], walk: &[usize]) -> SpecError {
     let mut names: Vec<&str> = walk.iter().rev().map(|i| entries[*i].name).collect();
     names.push(names[0]);
     let message = format!(
@@ -249,7 +316,8 @@ mod tests {
     use super::*;
 
     fn build(document: serde_json::Value) -> Result<Graph, Vec<SpecError>> {
-        Graph::build(&PipelineSpec::from_json(document).unwrap())
+        let sketch = Graph::sketch(&PipelineSpec::from_json(document).unwrap(), &Unread::new());
+        if sketch.errors.is_empty() { Ok(sketch.graph) } else { Err(sketch.errors) }
     }
 
     fn errors(document: serde_json::Value) -> Vec<String> {
@@ -311,5 +379,36 @@ mod tests {
             "sinks": { "o": { "from": "s", "type": "stdout" }, "q": { "from": "o", "type": "stdout" } }
         }));
         assert!(found[0].contains("`o` is a sink"), "{found:?}");
+    }
+
+    #[test]
+    fn what_only_follows_from_another_mistake_is_not_told() {
+        // The circle a-b feeds c, `t` may be what `q` meant, and `u` could not be read.
+        let spec = PipelineSpec::from_json(json!({
+            "name": "p", "sources": { "s": { "type": "file" }, "t": { "type": "file" } },
+            "steps": { "a": { "union": ["s", "b"] }, "b": { "from": "a", "filter": "x" },
+                "c": { "from": "b", "filter": "x" }, "d": { "from": "u", "filter": "x" } },
+            "sinks": { "o": { "from": "c", "type": "stdout" }, "q": { "from": "tt", "type": "stdout" },
+                "r": { "from": "d", "type": "stdout" } }
+        }))
+        .unwrap();
+        let unread = Unread::from([("u".to_owned(), Role::Source)]);
+        let sketch = Graph::sketch(&spec, &unread);
+        let errors: Vec<String> = sketch.errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].starts_with("sinks.q.from: unknown entry `tt`: did you mean `t`?"), "{errors:?}");
+        assert!(errors[1].contains("rows would go in a circle"), "{errors:?}");
+        let broken: Vec<&str> = sketch
+            .graph
+            .nodes
+            .iter()
+            .zip(&sketch.broken)
+            .filter(|(_, broken)| **broken)
+            .map(|(node, _)| &*node.name)
+            .collect();
+        assert_eq!(sketch.graph.nodes.len(), 9);
+        for name in ["a", "b", "d", "q"] {
+            assert!(broken.contains(&name), "{broken:?}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! From a spec to a running pipeline. In reading order: what a user writes (`spec`, `units`), its
-//! shape (`graph`) and its meaning (`deployment`, `guarantee`), then a pipeline at work (`running`,
+//! shape (`graph`) and its meaning (`deployment`, `entry`, `guarantee`), then a pipeline at work (`running`,
 //! `attempt`, `lanes`, `lane`, `sink_thread`, `checkpointer`) and what it tells (`progress`, `status`).
 
 mod error;
@@ -10,6 +10,8 @@ mod units;
 
 mod connect;
 mod deployment;
+mod draft;
+mod entry;
 mod graph;
 mod guarantee;
 
@@ -22,6 +24,7 @@ mod lane;
 mod lanes;
 mod letter;
 mod opened;
+mod patience;
 mod rate;
 mod report;
 mod running;
@@ -33,8 +36,12 @@ mod watermark;
 mod progress;
 mod status;
 
-pub use connect::{Connectors, OpenSource, Receive, Replay, SinkCtx, SinkPlan, SourceCtx, SourcePlan, Wake};
+pub use connect::{
+    Connectors, JOURNAL_BYTES_MAX, OpenSource, Receive, Replay, SinkCtx, SinkPlan, SourceCtx, SourcePlan,
+    Wake, Warn,
+};
 pub use deployment::{ColumnInfo, Deployment, EntryInfo, Environment, Plugins};
+pub use draft::Draft;
 pub use error::{SpecError, read, unknown_name};
 pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};

@@ -22,10 +22,6 @@ use crate::journal::{Inbox, Journal, JournalOptions, JournalSource};
 use crate::source::{Poll, Source};
 use crate::steps::{Filter, Select, Step, Wasm};
 
-/// Bytes that a journal holds at most; then clients are asked to wait. As much as a disk can spare
-/// and a pipeline that was down for a while can catch up with.
-const JOURNAL_BYTES_MAX: u64 = 1 << 30;
-
 /// A source at work.
 pub(crate) struct OpenedSource {
     pub(crate) entry: usize,
@@ -70,14 +66,15 @@ pub(crate) fn open_sources(
             clock: Arc::clone(&shared.env.clock),
             available_now: now,
             wake: shared.controls.wake(),
+            warn: super::status::warner(&shared.events, &shared.env.clock, &node.name),
         };
         let fail = |error| Failure::of_source(&node.name, &error);
         let (source, receiving): (Box<dyn Source>, _) = match plan.open(ctx).map_err(fail)? {
             OpenSource::Pull(source) => (source, None),
-            OpenSource::Push { decoder, receive } => {
+            OpenSource::Push { journal_bytes_max, decoder, receive } => {
                 let options = JournalOptions {
                     durable: delivery != Delivery::AtMostOnce,
-                    bytes_max: JOURNAL_BYTES_MAX,
+                    bytes_max: journal_bytes_max,
                     wake: shared.controls.wake(),
                 };
                 let journal = Arc::new(Journal::open(&shared.dir, &node.name, options)?);

@@ -11,18 +11,13 @@ use super::attempt::{Attempt, Shared};
 use super::control::Controls;
 use super::deployment::{Deployment, Environment};
 use super::failure::{End, Failure};
+use super::patience::Patience;
 use super::spec::PipelineSpec;
 use super::status::{LogLine, PipelineState, SharedEvents};
 use super::tap::{TapFn, Taps};
 use crate::batch::BatchId;
 use crate::checkpoint::{DeadLetterFilter, Records};
 use crate::sqlite::StoreError;
-
-/// The first pause after a failure; it doubles up to the longest one.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// So many attempts without a batch between them, and a person is asked: about three minutes.
-const ATTEMPTS_MAX: u32 = 14;
 
 /// A pipeline on its own threads; dropping it stops it.
 pub struct Running {
@@ -56,7 +51,7 @@ impl Running {
         });
         let driver = std::thread::Builder::new().name(deployment.spec().name.clone()).spawn({
             let (shared, state) = (Arc::clone(&shared), Arc::clone(&state));
-            move || Driver { shared, state, failures: 0 }.run(deployment)
+            move || Driver { shared, state, patience: Patience::default() }.run(deployment)
         })?;
         Ok(Self { shared, state, names, driver: Some(driver) })
     }
@@ -72,9 +67,10 @@ impl Running {
         self.shared.controls.stop();
     }
 
-    /// Asks it to finish what is there, then stop.
+    /// Asks it to finish what is there, then stop; from now on it is draining.
     pub fn drain(&self) {
         self.shared.controls.drain();
+        self.state.set_draining();
     }
 
     /// Blocks until it is over.
@@ -147,6 +143,15 @@ impl StateCell {
         self.changed.notify_all();
     }
 
+    /// Not where it is over, nor where it says why it tries again.
+    fn set_draining(&self) {
+        let mut state = self.lock();
+        if matches!(*state, PipelineState::Starting | PipelineState::Running) {
+            *state = PipelineState::Draining;
+            self.changed.notify_all();
+        }
+    }
+
     fn wait(&self) -> PipelineState {
         let over = self.changed.wait_while(self.lock(), |state| !state.is_over());
         over.unwrap_or_else(PoisonError::into_inner).clone()
@@ -157,8 +162,7 @@ impl StateCell {
 struct Driver {
     shared: Arc<Shared>,
     state: Arc<StateCell>,
-    /// In a row, without a batch between them.
-    failures: u32,
+    patience: Patience,
 }
 
 impl Driver {
@@ -173,15 +177,17 @@ impl Driver {
             match attempt.and_then(|deployment| self.attempt(deployment)) {
                 Ok(End::Stopped) => break PipelineState::Stopped,
                 Ok(End::Finished) => break PipelineState::Finished,
-                Err(failure) if !failure.transient || self.failures >= ATTEMPTS_MAX => {
-                    self.log("error", failure.message.clone());
-                    break PipelineState::Failed { reason: failure.message };
-                }
-                Err(failure) => {
-                    if !self.pause(&failure) {
-                        break PipelineState::Stopped;
+                Err(failure) => match self.patience.pause(failure.persistence) {
+                    None => {
+                        self.log("error", failure.message.clone());
+                        break PipelineState::Failed { reason: failure.message };
                     }
-                }
+                    Some(pause) => {
+                        if !self.pause(&failure, pause) {
+                            break PipelineState::Stopped;
+                        }
+                    }
+                },
             }
         };
         self.shared.events.state(&end);
@@ -202,20 +208,25 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let mut attempt = Attempt::open(&shared, deployment)?;
         self.tell(PipelineState::Running);
+        // Asked for before the pipeline ran, or an attempt ago.
+        if shared.controls.is_draining() {
+            self.state.set_draining();
+        }
         let first: BatchId = attempt.batch();
         let end = attempt.drive();
         if attempt.batch() > first {
-            self.failures = 0;
+            self.patience = Patience::default();
         }
         end
     }
 
     /// Waits before the next attempt; false when the pipeline was asked to stop meanwhile.
-    fn pause(&mut self, failure: &Failure) -> bool {
-        self.failures += 1;
-        let pause = PAUSE_MIN.saturating_mul(1 << (self.failures - 1).min(16)).min(PAUSE_MAX);
+    fn pause(&self, failure: &Failure, pause: Duration) -> bool {
         self.log("warn", format!("{failure}; trying again in {} ms", pause.as_millis()));
-        self.tell(PipelineState::Retrying { reason: failure.message.clone(), attempt: self.failures });
+        self.tell(PipelineState::Retrying {
+            reason: failure.message.clone(),
+            attempt: self.patience.failures(),
+        });
         self.shared.controls.wait(pause, false);
         !self.shared.controls.is_stopping()
     }

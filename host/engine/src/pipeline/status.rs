@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 
+use super::connect::Warn;
 use super::progress::Progress;
 use super::spec::Delivery;
 use crate::batch::BatchId;
+use crate::clock::SharedClock;
 
 /// A pipeline's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +83,15 @@ pub trait Events: Send + Sync {
 
 /// Events that can be shared.
 pub type SharedEvents = Arc<dyn Events>;
+
+/// Warnings of one entry of a pipeline.
+pub(crate) fn warner(events: &SharedEvents, clock: &SharedClock, entry: &str) -> Warn {
+    let (events, clock, entry) = (Arc::clone(events), Arc::clone(clock), entry.to_owned());
+    Arc::new(move |message| {
+        let level = "warn".to_owned();
+        events.log(LogLine { time_us: clock.now_us(), level, entry: Some(entry.clone()), message });
+    })
+}
 
 /// A line of a pipeline's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use rusqlite::{ErrorCode, ffi};
+
 /// A file of a pipeline's own cannot be used.
 #[derive(Debug)]
 pub enum StoreError {
@@ -37,11 +39,28 @@ impl StoreError {
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Io { .. })
     }
+
+    /// There is no room on the disk: it passes once a person makes room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if is_full(cause))
+    }
+}
+
+/// Whether SQLite found no room on the disk. A write-ahead log's index that cannot grow is told as an
+/// I/O error of its own, and means the same.
+#[must_use]
+pub fn is_full(cause: &rusqlite::Error) -> bool {
+    cause.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || cause.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Io { path, cause } if is_full(cause) => {
+                write!(f, "{}: the disk is full: make room, that is enough ({cause})", path.display())
+            }
             Self::Io { path, cause } => write!(f, "{}: {cause}", path.display()),
             Self::Newer { path, found, known } => write!(
                 f,

@@ -74,6 +74,8 @@ kinds! {
     FULL = "full", "No more can be taken now", TOO_MANY_REQUESTS;
     CLOSING = "closing", "The pipeline is stopping", SERVICE_UNAVAILABLE;
     NOT_READY = "not-ready", "The pipeline is not ready", SERVICE_UNAVAILABLE;
+    JOURNAL = "journal", "The journal cannot be written", SERVICE_UNAVAILABLE;
+    NO_ROOM = "no-room", "The disk is full", INSUFFICIENT_STORAGE;
     STARTING = "starting", "The server is starting", SERVICE_UNAVAILABLE;
     INTERNAL = "internal", "The server could not do it", INTERNAL_SERVER_ERROR;
 }
@@ -105,7 +107,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut body = serde_json::to_vec(&self).unwrap_or_default();
+        body.push(b'\n');
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -166,7 +169,9 @@ impl From<PushRefused> for Problem {
             PushRefused::Refused(Refused::Full) => FULL,
             PushRefused::Refused(Refused::KeyReused) => KEY_REUSED,
             PushRefused::Refused(Refused::Closed) => CLOSING,
-            PushRefused::Refused(Refused::Failed(_)) => return Self::internal(&refused),
+            // Neither is the request's fault, and the journal has logged the cause.
+            PushRefused::Refused(Refused::NoRoom(_)) => NO_ROOM,
+            PushRefused::Refused(Refused::Failed(_)) => JOURNAL,
         };
         Self::new(kind, refused.to_string())
     }
@@ -189,4 +194,23 @@ pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
         METHOD_NOT_ALLOWED,
         format!("{} has no {method}; /openapi.json lists what it has", uri.path()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_cannot_take_a_body_says_when_to_come_back() {
+        for (refused, status, comes_back) in [
+            (Refused::Full, 429, true),
+            (Refused::NoRoom("/data: full".into()), 507, false),
+            (Refused::Failed("/data: I/O error".into()), 503, true),
+            (Refused::Closed, 503, true),
+        ] {
+            let response = Problem::from(PushRefused::Refused(refused.clone())).into_response();
+            assert_eq!(response.status(), status, "{refused}");
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), comes_back, "{refused}");
+        }
+    }
 }

@@ -1,17 +1,33 @@
-//! Parts of requests, read so that every refusal is a problem document.
+//! Parts of requests, read so that every refusal is a problem document; and answers in JSON.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{BAD_REQUEST, CONTENT_TYPE, Problem};
 use crate::document::{self, DOCUMENT_BYTES_MAX, Syntax};
+
+/// JSON on a line that ends: a terminal's next prompt begins on its own.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(mut line) => {
+                line.push(b'\n');
+                ([(header::CONTENT_TYPE, "application/json")], line).into_response()
+            }
+            Err(error) => Problem::internal(&error).into_response(),
+        }
+    }
+}
 
 /// An answer in JSON.
 pub(super) type Answer<T> = Result<Json<T>, Problem>;

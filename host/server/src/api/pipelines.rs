@@ -1,6 +1,5 @@
 //! Pipelines: deploy, show, start, stop, delete.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -9,7 +8,7 @@ use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::error::{BAD_REQUEST, Problem};
-use super::extract::{Answer, Params, Segments, read_document};
+use super::extract::{Answer, Json, Params, Segments, read_document};
 use super::{Api, blocking};
 use crate::catalog::Wanted;
 use crate::supervisor::{Mode, PipelineDocument, PipelineSummary, Soundness, Supervisor, SupervisorError};

@@ -1,12 +1,11 @@
 //! Plugins: upload, list, show, delete.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::error::{BAD_REQUEST, CONTENT_TYPE, Problem};
-use super::extract::{Answer, Segments, read_body, text};
+use super::extract::{Answer, Json, Segments, read_body, text};
 use super::{Api, blocking};
 use crate::registry::{PluginDocument, Uploaded};
 

@@ -1,6 +1,5 @@
 //! What a pipeline has written down: progress, batches, checkpoints, dead letters, log lines.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -15,7 +14,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{NOT_FOUND, Problem};
-use super::extract::{Answer, Params, Segments, read_document};
+use super::extract::{Answer, Json, Params, Segments, read_document};
 use super::{Api, blocking};
 use crate::supervisor::{NumberedLine, SupervisorError};
 

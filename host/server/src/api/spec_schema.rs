@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use millstream_engine::pipeline::PipelineSpec;
 use serde_json::{Value, json};
 
+use super::extract::Json;
 use crate::connectors::ConnectorSet;
 
 /// The JSON Schema of pipeline specs, for editors and forms; each connector's keys are in `$defs`.

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -11,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::error::{BAD_REQUEST, NOT_READY, Problem, STARTING};
-use super::extract::{Segments, read_body, text};
+use super::extract::{Json, Segments, read_body, text};
 use crate::connectors::{PushBody, PushRefused};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,7 +32,10 @@ pub(super) struct Taken {
 #[utoipa::path(post, path = "/v1/streams/{stream}", tag = "streams",
     params(("stream" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "At most 255 bytes")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "Records in the stream's format"),
-    responses((status = 202, description = "Durable; its rows come with a next batch", body = Taken), (status = 200, description = "Was there", body = Taken)))]
+    responses((status = 202, description = "Durable; its rows come with a next batch", body = Taken), (status = 200, description = "Was there", body = Taken),
+        (status = 429, description = "The journal is at its limit: come back after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The pipeline is not ready, or its journal cannot be written: come back after Retry-After seconds", body = Problem, content_type = "application/problem+json"),
+        (status = 507, description = "The journal's disk is full: nothing was taken, and nothing will be until there is room", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn push(
     State(api): State<Api>,
     Segments(stream): Segments<String>,

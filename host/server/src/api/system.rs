@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -12,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::error::{Problem, STARTING};
-use super::extract::Answer;
+use super::extract::{Answer, Json};
 use super::openapi::openapi_document;
 
 /// The server is there.

@@ -11,26 +11,47 @@ use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures::{Stream, StreamExt, stream};
 use millstream_engine::pipeline::TapRows;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, error::TrySendError};
+use utoipa::IntoParams;
 
 use super::error::Problem;
-use super::extract::Segments;
+use super::extract::{Params, Segments};
 use super::{Api, blocking};
 
 /// So many chunks wait for a viewer.
 const CHUNKS_MAX: usize = 16;
 
-/// A person reads a few rows a second; more of a chunk than this is counted instead of shown.
-const ROWS_MAX: usize = 200;
+/// A person reads a few rows a second; more of a chunk than this is counted instead of shown, unless
+/// the viewer asks for more.
+const ROWS: usize = 200;
+
+/// More than a chunk has.
+const ROWS_MAX: usize = 100_000;
+
+/// How much is shown.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TapParams {
+    /// Rows of a chunk (about 4,096 rows) that are shown, at most 100,000; the others are counted in `dropped`. 200 when left out.
+    #[serde(default = "rows")]
+    limit: usize,
+}
+
+const fn rows() -> usize {
+    ROWS
+}
 
 /// Rows that pass an entry, live. Events: `rows` ({batch, rows}), `dropped` ({rows}: so many were
-/// not shown), `end` (the pipeline stopped).
-#[utoipa::path(get, path = "/v1/pipelines/{pipeline}/tap/{entry}", tag = "records", params(("pipeline" = String, Path), ("entry" = String, Path)),
+/// not shown, because a chunk has more than `limit` or the viewer is slow), `end` (the pipeline stopped).
+#[utoipa::path(get, path = "/v1/pipelines/{pipeline}/tap/{entry}", tag = "records", params(TapParams, ("pipeline" = String, Path), ("entry" = String, Path)),
     responses((status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String)))]
 pub(super) async fn tap(
     State(api): State<Api>,
     Segments((name, entry)): Segments<(String, String)>,
+    Params(params): Params<TapParams>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
     let dropped = Arc::new(AtomicU64::new(0));
@@ -42,7 +63,7 @@ pub(super) async fn tap(
         // An error means that the server is gone, which ends the answer as well.
         let _gone = closing.wait_for(|closing| *closing).await;
     };
-    let events = events(receiver, dropped).take_until(Box::pin(closed));
+    let events = events(receiver, dropped, params.limit.min(ROWS_MAX)).take_until(Box::pin(closed));
     Ok(Sse::new(events.map(Ok)).keep_alive(KeepAlive::default()))
 }
 
@@ -61,15 +82,19 @@ fn giver(
     })
 }
 
-fn events(receiver: mpsc::Receiver<TapRows>, dropped: Arc<AtomicU64>) -> impl Stream<Item = Event> {
+fn events(
+    receiver: mpsc::Receiver<TapRows>,
+    dropped: Arc<AtomicU64>,
+    limit: usize,
+) -> impl Stream<Item = Event> {
     let chunks = stream::unfold(receiver, |mut receiver| async move {
         let chunk = receiver.recv().await?;
         Some((chunk, receiver))
     });
     let shown = chunks.flat_map(move |chunk| {
         let before = dropped.swap(0, Ordering::Relaxed);
-        let hidden = chunk.rows.num_rows().saturating_sub(ROWS_MAX) as u64;
-        let rows = rows_event(&chunk);
+        let hidden = chunk.rows.num_rows().saturating_sub(limit) as u64;
+        let rows = rows_event(&chunk, limit);
         stream::iter(dropped_event(before).into_iter().chain([rows]).chain(dropped_event(hidden)))
     });
     shown.chain(stream::iter([Event::default().event("end").data("{}")]))
@@ -79,8 +104,8 @@ fn dropped_event(rows: u64) -> Option<Event> {
     (rows > 0).then(|| Event::default().event("dropped").data(json!({ "rows": rows }).to_string()))
 }
 
-fn rows_event(chunk: &TapRows) -> Event {
-    let rows = chunk.rows.slice(0, chunk.rows.num_rows().min(ROWS_MAX));
+fn rows_event(chunk: &TapRows, limit: usize) -> Event {
+    let rows = chunk.rows.slice(0, chunk.rows.num_rows().min(limit));
     let data = json!({ "batch": chunk.batch, "rows": json_rows(&rows) });
     Event::default().event("rows").data(data.to_string())
 }
@@ -116,7 +141,11 @@ mod tests {
     }
 
     async fn text(receiver: mpsc::Receiver<TapRows>, dropped: Arc<AtomicU64>) -> String {
-        let response = Sse::new(events(receiver, dropped).map(Ok::<_, Infallible>)).into_response();
+        text_of(receiver, dropped, ROWS).await
+    }
+
+    async fn text_of(receiver: mpsc::Receiver<TapRows>, dropped: Arc<AtomicU64>, limit: usize) -> String {
+        let response = Sse::new(events(receiver, dropped, limit).map(Ok::<_, Infallible>)).into_response();
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
@@ -155,6 +184,21 @@ mod tests {
         drop(sender);
         let text = text(receiver, Arc::default()).await;
         assert!(text.contains("event: dropped\ndata: {\"rows\":50}"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_viewer_says_how_much_of_a_chunk_it_wants() {
+        for (limit, shown, hidden) in
+            [(250, 250, None), (3, 3, Some("{\"rows\":247}")), (0, 0, Some("{\"rows\":250}"))]
+        {
+            let (sender, receiver) = mpsc::channel(1);
+            sender.try_send(chunk(1, 250)).unwrap();
+            drop(sender);
+            let text = text_of(receiver, Arc::default(), limit).await;
+            assert_eq!(text.matches("{\"n\":").count(), shown, "{text}");
+            assert_eq!(text.contains("event: dropped"), hidden.is_some(), "{text}");
+            assert!(hidden.is_none_or(|hidden| text.contains(hidden)), "{text}");
+        }
     }
 
     #[test]

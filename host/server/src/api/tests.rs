@@ -304,3 +304,19 @@ async fn a_server_that_stopped_gives_its_folder_back_and_its_successor_knows_eve
     let again = Fixture { server, dir };
     assert_eq!(again.get("/v1/plugins").await.body[0]["name"], "text");
 }
+
+#[tokio::test]
+async fn every_json_answer_ends_its_line() {
+    let fixture = Fixture::open().await;
+    for path in ["/healthz", "/v1/pipelines", "/v1/plugins", "/v1/spec-schema", "/openapi.json", "/nowhere"] {
+        let answered = fixture.ask("GET", path, &[], "").await;
+        assert!(
+            answered.text.ends_with("}\n") || answered.text.ends_with("]\n"),
+            "{path}: {}",
+            answered.text
+        );
+        assert!(!answered.text.ends_with("\n\n"), "{path}");
+        assert!(answered.headers["content-type"].to_str().unwrap().contains("json"), "{path}");
+    }
+    fixture.server.stop().await;
+}

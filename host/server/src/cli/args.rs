@@ -174,6 +174,9 @@ pub(super) enum Pipeline {
         name: String,
         /// The source, step or sink.
         entry: String,
+        /// Rows of a chunk that are shown; the others are counted.
+        #[arg(long, default_value_t = 200)]
+        limit: u32,
     },
     /// Records that could not be used.
     #[command(subcommand)]

@@ -62,7 +62,7 @@ pub(super) fn pipeline(command: Pipeline, client: &Client, output: &mut Output) 
                 [("number", "number"), ("level", "level"), ("entry", "entry"), ("message", "message")];
             output.list(&client.get(&format!("{}/logs?limit={limit}", path(&name)))?, &columns)
         }
-        Pipeline::Tap { name, entry } => tap(&name, &entry, client, output),
+        Pipeline::Tap { name, entry, limit } => tap(&name, &entry, limit, client, output),
         Pipeline::DeadLetters(command) => dead_letters(command, client, output),
     }
 }
@@ -72,8 +72,8 @@ fn steer(name: &str, what: &str, client: &Client, output: &mut Output) -> Result
     output.done(&in_state(&steered), &steered)
 }
 
-fn tap(name: &str, entry: &str, client: &Client, output: &mut Output) -> Result<(), CliError> {
-    client.events(&format!("{}/tap/{}", path(name), segment(entry)), |event, data| {
+fn tap(name: &str, entry: &str, limit: u32, client: &Client, output: &mut Output) -> Result<(), CliError> {
+    client.events(&format!("{}/tap/{}?limit={limit}", path(name), segment(entry)), |event, data| {
         let Ok(data) = serde_json::from_str::<Value>(data) else { return Ok(()) };
         match event {
             "rows" => data["rows"]

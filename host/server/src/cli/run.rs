@@ -22,7 +22,7 @@ use crate::supervisor::{Feed, Mode, SupervisorError};
 use crate::telemetry::log_to_stderr;
 
 pub(super) fn run(args: &Run, output: &mut Output) -> Result<(), CliError> {
-    log_to_stderr(LogFormat::Text);
+    let _log = log_to_stderr(LogFormat::Text);
     let spec = read_spec(&args.file)?;
     let place = Place::choose(args.data_dir.as_deref())?;
     let runtime = runtime()?;
@@ -48,12 +48,20 @@ async fn watch(station: &Station, feed: &Arc<Feed>, output: &mut Output) -> Resu
     let mut changes = feed.changes();
     let mut interrupted = pin!(interrupted()?);
     let mut shown = 0;
+    let mut warned = 0;
     loop {
+        let is_over = feed.is_over();
+        for line in feed.lines(warned, usize::MAX) {
+            warned = line.number;
+            if line.line.level == "warn" {
+                output.note(&format!("warning: {}", line.line.message));
+            }
+        }
         if let Some(progress) = feed.progress_now().filter(|progress| progress.batch_id > shown) {
             shown = progress.batch_id;
             output.note(&batch_line(&progress));
         }
-        if feed.is_over() {
+        if is_over {
             break;
         }
         // Dropping either loses nothing: the newest change and the signal are kept.

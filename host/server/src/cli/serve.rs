@@ -1,6 +1,8 @@
 //! `millstream serve`.
 
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -13,20 +15,31 @@ use crate::server;
 use crate::telemetry::log_to_stderr;
 
 pub(super) fn serve(args: &Serve) -> Result<(), CliError> {
-    log_to_stderr(args.log);
+    let _log = log_to_stderr(args.log);
     let access = if args.require_token { Access::Token } else { Access::ByAddress };
     let config = Config { access, ..Config::new(&args.data_dir) };
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let listener = TcpListener::bind(args.listen)
             .await
-            .map_err(|error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+            .map_err(|error| CliError::Failed(cannot_listen(args.listen, &error)))?;
         let interrupted = interrupted()?;
         server::run(config, listener, interrupted).await.map_err(|error| CliError::Failed(error.to_string()))
     });
     // A plugin that never returns would keep the process for ever.
     runtime.shutdown_background();
     served
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    let what = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there: end it, or choose another address with --listen"
+        }
+        io::ErrorKind::AddrNotAvailable => "it is no address of this machine: choose one with --listen",
+        _ => "choose another address with --listen",
+    };
+    format!("cannot listen on {address} ({error}): {what}")
 }
 
 /// The runtime of the program; pipelines have threads of their own.

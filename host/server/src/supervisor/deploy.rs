@@ -24,7 +24,7 @@ impl Supervisor {
     /// # Errors
     /// Everything that is wrong.
     pub(crate) fn validate(&self, document: Value) -> Result<Soundness, SupervisorError> {
-        let spec = read_spec(document)?;
+        let spec = self.read_spec(document)?;
         let deployment = self.plan(&spec, &[]).map_err(SupervisorError::Invalid)?;
         Ok(Soundness::of(&deployment))
     }
@@ -41,7 +41,7 @@ impl Supervisor {
         wanted: Wanted,
     ) -> Result<(String, bool), SupervisorError> {
         let text = document.to_string();
-        let spec = read_spec(document)?;
+        let spec = self.read_spec(document)?;
         self.in_turn(
             || Ok(self.named_or_new(&spec.name)),
             |managed| {
@@ -58,6 +58,19 @@ impl Supervisor {
                 Ok((spec.name.clone(), created))
             },
         )
+    }
+
+    /// Reads a spec; its name becomes a folder, so it is checked here and not left to the engine.
+    fn read_spec(&self, document: Value) -> Result<PipelineSpec, SupervisorError> {
+        let name = document.get("name").and_then(Value::as_str);
+        let mut errors: Vec<SpecError> =
+            name.filter(|name| !is_name(name)).map(bad_name).into_iter().collect();
+        match PipelineSpec::from_json(document.clone()) {
+            Ok(spec) if errors.is_empty() => return Ok(spec),
+            Ok(spec) => super::add_errors(&mut errors, self.plan(&spec, &[]).err().unwrap_or_default()),
+            Err(_) => super::add_errors(&mut errors, self.faults(&document)),
+        }
+        Err(SupervisorError::Invalid(errors))
     }
 
     /// Plans and stores a new version; what runs goes on meanwhile.
@@ -78,15 +91,9 @@ impl Supervisor {
     }
 }
 
-/// Reads a spec; its name becomes a folder, so it is checked here and not left to the engine.
-fn read_spec(document: Value) -> Result<PipelineSpec, SupervisorError> {
-    let spec = PipelineSpec::from_json(document).map_err(|error| SupervisorError::Invalid(vec![error]))?;
-    if is_name(&spec.name) {
-        return Ok(spec);
-    }
-    let message =
-        format!("`{}` is no name: use lower-case letters, digits and hyphens, at most 63", spec.name);
-    Err(SupervisorError::Invalid(vec![SpecError::new("name", message)]))
+fn bad_name(name: &str) -> SpecError {
+    let message = format!("`{name}` is no name: use lower-case letters, digits and hyphens, at most 63");
+    SpecError::new("name", message)
 }
 
 /// Lower-case letters, digits and hyphens, beginning with a letter or digit; `validate` is a path

@@ -18,8 +18,9 @@ use std::sync::{Arc, Mutex};
 use millstream_engine::checkpoint::{DeadLetterFilter, Records};
 use millstream_engine::clock::SharedClock;
 use millstream_engine::pipeline::{
-    Deployment, Environment, PipelineSpec, PipelineState, Plugins, SpecError, TapRows, unknown_name,
+    Deployment, Draft, Environment, PipelineSpec, PipelineState, Plugins, SpecError, TapRows, unknown_name,
 };
+use serde_json::Value;
 
 pub(crate) use deploy::Mode;
 pub(crate) use error::SupervisorError;
@@ -157,20 +158,35 @@ impl Supervisor {
             Ok(deployment) if errors.is_empty() => Ok(deployment),
             Ok(_) => Err(errors),
             Err(more) => {
-                let fresh: Vec<SpecError> = more
-                    .into_iter()
-                    .filter(|error| !errors.iter().any(|known| known.path == error.path))
-                    .collect();
-                errors.extend(fresh);
+                add_errors(&mut errors, more);
                 Err(errors)
             }
         }
+    }
+
+    /// Everything that is wrong with a document that is no spec.
+    fn faults(&self, document: &Value) -> Vec<SpecError> {
+        let draft = Draft::read(document);
+        let none = HashSet::new();
+        let mut errors =
+            draft.spec().map(|spec| self.registry.check_configs(spec, &none)).unwrap_or_default();
+        let env = self.environment(none);
+        let more = guarded(|| Deployment::faults(&draft, &env))
+            .unwrap_or_else(|panic| vec![SpecError::new("", panic)]);
+        add_errors(&mut errors, more);
+        errors
     }
 
     fn environment(&self, digests: HashSet<String>) -> Environment {
         let pinned = Pinned { registry: Arc::clone(&self.registry), digests };
         Environment { plugins: Arc::new(pinned), ..self.env.clone() }
     }
+}
+
+/// Adds what is not said already: a place that is known to be wrong, with more knowledge, stays so.
+fn add_errors(errors: &mut Vec<SpecError>, more: Vec<SpecError>) {
+    let known: Vec<String> = errors.iter().map(|error| error.path.clone()).collect();
+    errors.extend(more.into_iter().filter(|error| !known.contains(&error.path)));
 }
 
 /// All states a pipeline can be in.

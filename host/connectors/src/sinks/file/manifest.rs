@@ -1,5 +1,6 @@
 //! The manifest: which batches of which sink are committed in a directory. The first line says
-//! whose they are, each further line is a batch; a line counts once its end has reached the disk.
+//! whose they are, each further line is a batch with its file; a line counts once its end has reached
+//! the disk. A batch without rows has no line: a pipeline at rest must not fill a disk.
 //! It is locked as long as the sink is open, so no other process writes to the directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -11,7 +12,7 @@ use millstream_engine::pipeline::SinkCtx;
 use millstream_engine::sink::SinkError;
 use serde::{Deserialize, Serialize};
 
-use super::io_error;
+use super::super::io_error;
 
 /// The manifest's name in its directory.
 pub(super) const NAME: &str = "_manifest.ndjson";
@@ -32,7 +33,7 @@ struct Head {
 pub(super) struct Entry {
     /// The batch.
     pub(super) batch: BatchId,
-    /// Its file; none when the batch was empty.
+    /// Its file; the first manifests had lines without one, for empty batches.
     pub(super) file: Option<String>,
     /// Rows in the file.
     pub(super) rows: u64,

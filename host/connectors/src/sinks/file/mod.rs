@@ -110,7 +110,3 @@ impl SinkPlan for FilePlan {
         Ok(Box::new(FileSink::open(*self, ctx)?))
     }
 }
-
-fn io_error(path: &std::path::Path, error: &std::io::Error) -> SinkError {
-    SinkError::Transient(format!("{}: {error}", path.display()))
-}

@@ -9,9 +9,10 @@ use millstream_engine::batch::BatchId;
 use millstream_engine::pipeline::SinkCtx;
 use millstream_engine::sink::{Sink, SinkError};
 
+use super::super::io_error;
+use super::FilePlan;
 use super::manifest::{Entry, Manifest};
 use super::part::{Part, PartError};
-use super::{FilePlan, io_error};
 
 /// Writes the batches of one sink of one pipeline to its directory.
 pub(super) struct FileSink {
@@ -157,10 +158,8 @@ impl Sink for FileSink {
         }
         match self.part.take() {
             Some(part) => self.publish(part),
-            None => {
-                let entry = Entry { batch: self.batch, file: None, rows: 0, bytes: 0, sha256: None };
-                self.manifest.append(&entry).map_err(|error| io_error(&self.plan.dir, &error))
-            }
+            // Nothing is there to be kept: a batch that is run again gives the same rows, none again.
+            None => Ok(()),
         }
     }
 

@@ -176,16 +176,33 @@ fn batch_that_is_there_is_not_written_again() {
 }
 
 #[test]
-fn empty_batch_has_no_file_but_is_committed() {
+fn empty_batches_leave_neither_file_nor_line() {
     let dir = dir();
-    let mut sink = open(dir.path(), "parquet").unwrap();
-    put(&mut sink, 1, &counts(&[])).unwrap();
-    sink.begin(BatchId(2)).unwrap();
+    let mut sink = open(dir.path(), "ndjson").unwrap();
+    put(&mut sink, 1, &counts(&[(Some("a"), 1)])).unwrap();
+    let before = text(dir.path(), manifest::NAME);
+    for batch in 2..100 {
+        put(&mut sink, batch, &counts(&[])).unwrap();
+    }
+    sink.begin(BatchId(100)).unwrap();
     sink.commit().unwrap();
+    assert_eq!(text(dir.path(), manifest::NAME), before);
+    assert_eq!(files(dir.path()), ["part-000000000001.ndjson"]);
+    put(&mut sink, 101, &counts(&[(Some("b"), 1)])).unwrap();
     drop(sink);
-    let mut sink = open(dir.path(), "parquet").unwrap();
-    assert_eq!(sink.committed(), Ok(Some(BatchId(2))));
-    assert_eq!(files(dir.path()), [""; 0]);
+    let mut sink = open(dir.path(), "ndjson").unwrap();
+    assert_eq!(sink.committed(), Ok(Some(BatchId(101))));
+    assert_eq!(files(dir.path()), ["part-000000000001.ndjson", "part-000000000101.ndjson"]);
+}
+
+#[test]
+fn lines_of_empty_batches_in_an_older_manifest_count() {
+    let dir = dir();
+    drop(open(dir.path(), "ndjson").unwrap());
+    let head = text(dir.path(), manifest::NAME);
+    let empty = "{\"batch\":7,\"file\":null,\"rows\":0,\"bytes\":0,\"sha256\":null}\n";
+    fs::write(dir.path().join(manifest::NAME), head + empty).unwrap();
+    assert_eq!(open(dir.path(), "ndjson").unwrap().committed(), Ok(Some(BatchId(7))));
 }
 
 #[test]
@@ -271,7 +288,7 @@ fn path_that_is_no_directory_is_an_error() {
 }
 
 #[test]
-fn full_disk_is_transient_and_the_batch_works_later() {
+fn full_disk_is_told_as_such_and_the_batch_works_later() {
     for format in FORMATS {
         let dir = dir();
         let disk = SmallDisk::mount(1 << 20);
@@ -290,9 +307,7 @@ fn full_disk_is_transient_and_the_batch_works_later() {
             None => std::os::unix::fs::symlink("/dev/full", &temporary).unwrap(),
         }
         for _ in 0..2 {
-            let Err(SinkError::Transient(message)) = put(&mut sink, 2, &counts(&many)) else {
-                panic!("full")
-            };
+            let Err(SinkError::Full(message)) = put(&mut sink, 2, &counts(&many)) else { panic!("full") };
             assert!(message.contains("part-000000000002") && message.contains("No space left"), "{message}");
             let _ = fs::remove_file(&filler);
             assert_eq!(files(path), first);
@@ -315,17 +330,18 @@ fn full_disk_is_transient_and_the_batch_works_later() {
 #[test]
 fn full_disk_at_the_manifest_takes_the_file_back() {
     let dir = dir();
-    let Some(disk) = SmallDisk::mount(64 << 10) else {
+    let Some(disk) = SmallDisk::mount(512 << 10) else {
         return manifest_that_cannot_be_written(dir.path());
     };
     let path = disk.path();
     let mut sink = open(path, "ndjson").unwrap();
-    // Empty batches grow the manifest until its page is nearly full, so that its next line needs one more.
+    // Batches grow the manifest until its page is nearly full, so that its next line needs one more.
     let mut batch = 0;
-    while fs::metadata(path.join(manifest::NAME)).unwrap().len() < 4096 - 100 {
+    while fs::metadata(path.join(manifest::NAME)).unwrap().len() < 4096 - 160 {
         batch += 1;
-        put(&mut sink, batch, &counts(&[])).unwrap();
+        put(&mut sink, batch, &counts(&[(Some("a"), 1)])).unwrap();
     }
+    let parts = files(path).len();
     // All pages but one for the batch's file.
     let mut filler = fs::File::create(path.join("filler")).unwrap();
     while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
@@ -334,12 +350,12 @@ fn full_disk_at_the_manifest_takes_the_file_back() {
     let before = text(path, manifest::NAME);
     let rows = counts(&[(Some("a"), 1)]);
     let error = put(&mut sink, batch + 1, &rows).unwrap_err();
-    assert!(matches!(error, SinkError::Transient(_)), "{error}");
-    assert_eq!(files(path), ["filler"]);
+    assert!(matches!(error, SinkError::Full(_)), "{error}");
+    assert_eq!(files(path).len(), parts + 1);
     assert_eq!(text(path, manifest::NAME), before);
     filler.set_len(0).unwrap();
     put(&mut sink, batch + 1, &rows).unwrap();
-    assert_eq!(files(path).len(), 2);
+    assert_eq!(files(path).len(), parts + 2);
     assert_eq!(sink.committed(), Ok(Some(BatchId(batch + 1))));
 }
 

@@ -12,6 +12,7 @@ use rusqlite::{
 };
 
 use super::super::civil::CivilText;
+use super::super::io_error;
 use super::SqlitePlan;
 use super::bind::{Column, columns};
 use super::error::sink_error;
@@ -60,8 +61,7 @@ impl SqliteSink {
         if self.plan.create
             && let Some(folder) = self.plan.path.parent()
         {
-            fs::create_dir_all(folder)
-                .map_err(|error| SinkError::Transient(format!("{}: {error}", folder.display())))?;
+            fs::create_dir_all(folder).map_err(|error| io_error(folder, &error))?;
         }
         if !self.plan.create && !self.plan.path.exists() {
             let path = self.plan.path.display();

@@ -237,7 +237,7 @@ fn writer_elsewhere_is_waited_for_and_then_named() {
 }
 
 #[test]
-fn full_disk_is_transient_and_the_batch_works_later() {
+fn full_disk_is_told_as_such_and_the_batch_works_later() {
     let dir = dir();
     let disk = SmallDisk::mount(2 << 20);
     let path = disk.as_ref().map_or(dir.path(), SmallDisk::path);
@@ -252,11 +252,11 @@ fn full_disk_is_transient_and_the_batch_works_later() {
         sink.limit_pages(20);
     }
     let error = put(&mut sink, 2, &counts(&many)).unwrap_err();
-    assert!(matches!(&error, SinkError::Transient(m) if m.contains("out.db")), "{error}");
+    assert!(matches!(&error, SinkError::Full(m) if m.contains("out.db")), "{error}");
     assert_eq!(rows(path), [row("a", 1)]);
     if disk.is_some() {
         let error = put(&mut sink, 2, &counts(&many)).unwrap_err();
-        assert!(matches!(error, SinkError::Transient(_)), "{error}");
+        assert!(matches!(error, SinkError::Full(_)), "{error}");
         std::fs::remove_file(&filler).unwrap();
     }
     put(&mut sink, 2, &counts(&many)).unwrap();

@@ -72,6 +72,21 @@ impl Pattern {
         self.matcher.is_none()
     }
 
+    /// That there is no such file, and where it was looked for: a relative path depends on where the
+    /// server was started, and a directory may be missing.
+    pub(crate) fn nothing_found(&self) -> String {
+        let is_dir = self.base.is_dir();
+        let what = match (self.is_plain(), is_dir) {
+            (true, true) => "holds no file",
+            (true, false) => "is no file",
+            (false, _) => "matches no file",
+        };
+        let base = if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base };
+        let place = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+        let missing = if base.exists() { "" } else { ", which does not exist" };
+        format!("path `{}` {what}: looked in {}{missing}", self.path, place.display())
+    }
+
     /// The files there are now, in order, but for those that are done.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_engine::clock::SharedClock;
-use millstream_engine::pipeline::SourceCtx;
+use millstream_engine::pipeline::{SourceCtx, Warn};
 use millstream_engine::source::{Limits, Poll, Position, Source, SourceError, Split, SplitReader};
 
 use super::followed::Followed;
@@ -33,6 +33,9 @@ pub(crate) struct FileSource {
     available_now: bool,
     progress: Progress,
     listing: Option<Listing>,
+    warn: Warn,
+    /// That there is no file is said once.
+    warned: bool,
     pub(super) kept: Arc<Kept>,
     followed: Arc<Followed>,
     scan: Option<OpenScan>,
@@ -54,6 +57,8 @@ impl FileSource {
             clock: Arc::clone(&ctx.clock),
             progress: Progress::default(),
             listing: None,
+            warn: Arc::clone(&ctx.warn),
+            warned: false,
             kept: Arc::default(),
             followed: Arc::default(),
             scan: None,
@@ -78,6 +83,13 @@ impl FileSource {
             let message =
                 format!("{}: there is no such file: correct `path` or put the file there", pattern.path());
             return Err(SourceError::Permanent(message));
+        }
+        if files.is_empty() && nothing_known && !std::mem::replace(&mut self.warned, true) {
+            (self.warn)(format!(
+                "{}; {}",
+                pattern.nothing_found(),
+                if self.fixed { "nothing is read" } else { "files that come later are read" }
+            ));
         }
         let took = self.clock.monotonic().saturating_sub(now);
         let pause = if took < LISTING_QUICK { Duration::ZERO } else { took * LISTING_SHARE };

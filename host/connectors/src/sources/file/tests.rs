@@ -1,6 +1,7 @@
 //! Real files in temporary directories.
 
 mod followed;
+mod nothing_found;
 mod parquet_files;
 
 use std::fs;
@@ -33,6 +34,7 @@ fn open_with(value: Value, available_now: bool) -> Box<dyn Source> {
         clock: SystemClock::shared(),
         available_now,
         wake: Arc::new(|| ()),
+        warn: Arc::new(|_| ()),
     };
     match plan.open(ctx).unwrap() {
         OpenSource::Pull(mut source) => {

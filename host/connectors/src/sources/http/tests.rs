@@ -79,7 +79,7 @@ async fn a_bad_csv_record_of_a_body_can_be_mended_and_read_again() {
     let streams = HttpStreams::default();
     let (inbox, mut received) = TestInbox::new();
     let spec = json!({ "stream": "orders", "format": "csv", "schema": { "id": "int64", "name": "utf8" } });
-    let OpenSource::Push { decoder, receive } = plan_of(&spec, &streams).open(ctx("p")).unwrap() else {
+    let OpenSource::Push { decoder, receive, .. } = plan_of(&spec, &streams).open(ctx("p")).unwrap() else {
         unreachable!("HTTP is pushed")
     };
     let _open = receive(inbox).unwrap();
@@ -97,4 +97,20 @@ async fn a_bad_csv_record_of_a_body_can_be_mended_and_read_again() {
     assert_eq!(bytes, "name,id\n\"b, ob\",two");
     let again = decoder.decode(&[bytes.replace("two", "2").as_bytes(), &chunk.bad[1].bytes]).unwrap();
     assert_eq!((again.rows.num_rows(), again.bad.len()), (1, 1));
+}
+
+#[test]
+fn the_journal_has_the_size_that_the_spec_gives_it() {
+    let streams = HttpStreams::default();
+    let limit = |spec: &Value| match plan_of(spec, &streams).open(ctx("p")).unwrap() {
+        OpenSource::Push { journal_bytes_max, .. } => journal_bytes_max,
+        OpenSource::Pull(_) => unreachable!("HTTP is pushed"),
+    };
+    let mut spec = spec("ndjson");
+    assert_eq!(limit(&spec), 1 << 30);
+    spec["journal_max"] = json!("64KiB");
+    assert_eq!(limit(&spec), 64 << 10);
+    spec["journal_max"] = json!("0B");
+    let error = plan(spec.as_object().unwrap().clone(), &streams).err().unwrap();
+    assert_eq!(error.path, "journal_max");
 }

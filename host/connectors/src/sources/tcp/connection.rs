@@ -116,7 +116,7 @@ impl Offer {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(Refused::Closed)) | Err(_) => return Err(()),
                 Ok(Err(Refused::Full)) => {}
-                Ok(Err(why @ (Refused::Failed(_) | Refused::KeyReused))) => {
+                Ok(Err(why @ (Refused::NoRoom(_) | Refused::Failed(_) | Refused::KeyReused))) => {
                     tracing::warn!(%why, "received lines are offered again");
                 }
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use millstream_engine::journal::Inbox;
-use millstream_engine::pipeline::{OpenSource, Replay, SourceCtx, SourcePlan, SpecError, read};
+use millstream_engine::pipeline::{ByteSize, OpenSource, Replay, SourceCtx, SourcePlan, SpecError, read};
 use millstream_engine::source::SourceError;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::endpoints::{Endpoints, Listed};
+use super::journal_bytes_max;
 use crate::formats::{EntryStart, Format, FormatKind, FormatSpec, RecordDecoder};
 use connection::{Ended, receive};
 
@@ -45,6 +46,8 @@ pub(crate) struct TcpSpec {
     schema: Option<Map<String, Value>>,
     /// A longer line is a dead letter.
     max_record_bytes: Option<u64>,
+    /// Bytes that wait in the journal for a checkpoint; then nothing more is read. 1GiB when left out.
+    journal_max: Option<ByteSize>,
 }
 
 /// Checks the spec of a TCP source.
@@ -71,7 +74,9 @@ pub(crate) fn plan(
         csv: None,
     };
     let format = format.check()?;
-    Ok(Box::new(TcpPlan { peer, format, handle: handle.clone(), endpoints: endpoints.clone() }))
+    let journal_bytes_max = journal_bytes_max(spec.journal_max)?;
+    let (handle, endpoints) = (handle.clone(), endpoints.clone());
+    Ok(Box::new(TcpPlan { peer, format, handle, endpoints, journal_bytes_max }))
 }
 
 fn address_of(key: &str, address: String) -> Result<String, SpecError> {
@@ -93,6 +98,7 @@ struct TcpPlan {
     format: Arc<Format>,
     handle: Handle,
     endpoints: Endpoints,
+    journal_bytes_max: u64,
 }
 
 impl SourcePlan for TcpPlan {
@@ -107,7 +113,7 @@ impl SourcePlan for TcpPlan {
     }
 
     fn open(self: Box<Self>, ctx: SourceCtx) -> Result<OpenSource, SourceError> {
-        let Self { peer, format, handle, endpoints } = *self;
+        let Self { peer, format, handle, endpoints, journal_bytes_max } = *self;
         let record_bytes_max = format.max_record_bytes();
         let decoder = Arc::new(RecordDecoder::new(format, EntryStart::Stream));
         let receive: Receive = match peer {
@@ -123,7 +129,7 @@ impl SourcePlan for TcpPlan {
                 Ok(Box::new(Receiving { task: connecting.abort_handle(), _listed: None }))
             }),
         };
-        Ok(OpenSource::Push { decoder, receive })
+        Ok(OpenSource::Push { journal_bytes_max, decoder, receive })
     }
 }
 

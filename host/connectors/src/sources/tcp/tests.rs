@@ -13,7 +13,7 @@ use crate::sources::testing::{TestInbox, ctx};
 fn open(spec: Value, endpoints: &Endpoints) -> (Arc<dyn Decoder>, Receive) {
     let plan = plan(spec.as_object().unwrap().clone(), &Handle::current(), endpoints);
     match plan.map_err(|error| error.to_string()).unwrap().open(ctx("p")).unwrap() {
-        OpenSource::Push { decoder, receive } => (decoder, receive),
+        OpenSource::Push { decoder, receive, .. } => (decoder, receive),
         OpenSource::Pull(_) => unreachable!("TCP is pushed"),
     }
 }
