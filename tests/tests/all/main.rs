@@ -13,6 +13,7 @@ mod faults;
 mod observing;
 mod plugins;
 mod run_command;
+mod size;
 mod specs;
 mod streams;
 mod support;
