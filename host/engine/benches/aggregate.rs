@@ -32,6 +32,9 @@ fn main() {
     single("count by string", &[0], false, count);
     single("count by int64", &[1], false, count);
     single("count by string and int64", &[0, 2], false, count);
+    single("count by two strings", &[0, 4], false, count);
+    single("count by two long strings", &[0, 5], false, count);
+    single("count by two int64", &[1, 2], false, count);
     single("count by string, windowed", &[0], true, count);
     single("count by nothing", &[], false, count);
     single(
@@ -176,8 +179,8 @@ fn step(
     .expect("the configuration is good")
 }
 
-/// Chunks of (word, id, small id, event time): words of 3 to 12 bytes, all equally frequent, which is
-/// worse than any text.
+/// Chunks of (word, id, small id, event time, kind, page): words of 3 to 12 bytes, all equally frequent,
+/// which is worse than any text; one kind and one page of 40 bytes a small id.
 fn chunks() -> Vec<RecordBatch> {
     let mut random = 42u64;
     let mut next = move || {
@@ -196,13 +199,17 @@ fn chunks() -> Vec<RecordBatch> {
     (0..CHUNKS)
         .map(|_| {
             let picks: Vec<u64> = (0..CHUNK_ROWS).map(|_| next() % KEYS).collect();
+            let small: Vec<usize> = picks.iter().map(|_| (next() % 4) as usize).collect();
+            let named = |names: [&str; 4]| -> ArrayRef {
+                Arc::new(StringArray::from_iter_values(small.iter().map(|&small| names[small])))
+            };
             let columns: Vec<(&str, ArrayRef)> = vec![
                 (
                     "word",
                     Arc::new(StringArray::from_iter_values(picks.iter().map(|&pick| &words[pick as usize]))),
                 ),
                 ("id", Arc::new(picks.iter().map(|&pick| (pick * 7919) as i64).collect::<Int64Array>())),
-                ("small", Arc::new(picks.iter().map(|_| (next() % 4) as i64).collect::<Int64Array>())),
+                ("small", Arc::new(small.iter().map(|&small| small as i64).collect::<Int64Array>())),
                 (
                     "time",
                     Arc::new(
@@ -211,6 +218,16 @@ fn chunks() -> Vec<RecordBatch> {
                             .collect::<TimestampMicrosecondArray>()
                             .with_timezone("UTC"),
                     ),
+                ),
+                ("kind", named(["view", "search", "order", "return"])),
+                (
+                    "page",
+                    named([
+                        "/shop/en/books/new-and-noteworthy?page=1",
+                        "/shop/en/books/new-and-noteworthy?page=2",
+                        "/shop/de/music/records-and-compact-discs",
+                        "/shop/de/films/all-of-this-weeks-offers1",
+                    ]),
                 ),
             ];
             let fields: Vec<Field> = columns

@@ -55,9 +55,10 @@ fn main() {
     let start = now();
     let runtime = Runtime::new(RuntimeConfig::new(dir.path())).unwrap();
     println!("Runtime::new: {:?}, resident memory {} -> {} KiB", start.elapsed(), before, resident_kib());
+    let guest = support::guest();
     let start = now();
-    let plugin = runtime.load(support::guest()).unwrap();
-    println!("load and compile: {:?} ({} KiB of component)", start.elapsed(), support::guest().len() >> 10);
+    let plugin = runtime.load(guest).unwrap();
+    println!("load and compile: {:?} ({} KiB of component)", start.elapsed(), guest.len() >> 10);
     startup(&plugin, dir.path());
     instances(&plugin);
     println!("{:>8} {:>8} {:>10} {:>12}", "rows", "columns", "text", "ns an event");

@@ -15,6 +15,7 @@ mod logging;
 mod observing;
 mod plugins;
 mod run_command;
+mod size;
 mod specs;
 mod streams;
 mod support;

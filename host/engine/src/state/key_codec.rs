@@ -10,10 +10,9 @@ use arrow_array::types::{
 use arrow_array::{
     Array, ArrayRef, ArrowNativeTypeOp, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
 };
-use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::{KeyColumn, StateError};
+use super::{KeyColumn, StateError, key_rows};
 use crate::batch::type_name;
 
 /// Turns key columns into encoded keys and back.
@@ -33,8 +32,8 @@ enum Form {
     Bytes,
     /// One column of fixed width: highest byte first, changed so that the order is kept.
     Word,
-    /// Anything else.
-    Rows(RowConverter),
+    /// Several columns: each as if it were alone, joined; with the bytes of its values where fixed.
+    Rows(Vec<Option<usize>>),
 }
 
 impl KeyCodec {
@@ -54,7 +53,7 @@ impl KeyCodec {
             [] => Form::Unit,
             [DataType::Utf8 | DataType::Binary] => Form::Bytes,
             [_] => Form::Word,
-            _ => Form::Rows(RowConverter::new(types.iter().cloned().map(SortField::new).collect())?),
+            _ => Form::Rows(types.iter().map(width).collect()),
         };
         Ok(Self { types, form })
     }
@@ -67,14 +66,10 @@ impl KeyCodec {
         self.check(columns)?;
         match &self.form {
             Form::Unit => Ok(KeyColumn::Words { words: vec![0; rows], width: 0, nulls: None }),
-            Form::Bytes => Ok(KeyColumn::Bytes(match columns[0].data_type() {
-                DataType::Utf8 => BinaryArray::from(columns[0].as_string::<i32>().clone()),
-                _ => columns[0].as_binary::<i32>().clone(),
-            })),
-            Form::Word => Ok(words(&columns[0])),
-            Form::Rows(converter) => {
-                let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
-                Ok(KeyColumn::Bytes(converter.convert_columns(&columns)?.try_into_binary()?))
+            Form::Bytes | Form::Word => Ok(alone(&columns[0])),
+            Form::Rows(_) => {
+                let columns: Vec<KeyColumn> = columns.iter().map(alone).collect();
+                Ok(KeyColumn::Bytes(key_rows::join(&columns, rows)?))
             }
         }
     }
@@ -86,15 +81,10 @@ impl KeyCodec {
     pub fn decode(&self, keys: &BinaryArray) -> Result<Vec<ArrayRef>, StateError> {
         Ok(match &self.form {
             Form::Unit => Vec::new(),
-            Form::Bytes => vec![match self.types[0] {
-                DataType::Utf8 => Arc::new(StringArray::try_from_binary(keys.clone())?) as ArrayRef,
-                _ => Arc::new(keys.clone()),
-            }],
-            Form::Word => vec![unwords(keys, &self.types[0])],
-            Form::Rows(converter) => {
-                let parser = converter.parser();
-                let rows = (0..keys.len()).map(|row| parser.parse(keys.value(row)));
-                converter.convert_rows(rows)?
+            Form::Bytes | Form::Word => vec![values(keys.clone(), &self.types[0])?],
+            Form::Rows(widths) => {
+                let columns = key_rows::split(keys, widths)?.into_iter().zip(&self.types);
+                columns.map(|(column, data_type)| values(column, data_type)).collect::<Result<_, _>>()?
             }
         })
     }
@@ -128,17 +118,31 @@ fn can_be_key(data_type: &DataType) -> bool {
     )
 }
 
-/// The column with one NaN and without the negative zero.
-fn canonical(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Float32 => {
-            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(canonical_f32))
-        }
-        DataType::Float64 => {
-            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(canonical_f64))
-        }
-        _ => Arc::clone(column),
+/// Bytes of a key of this type; none if they differ.
+fn width(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        DataType::Utf8 | DataType::Binary => None,
+        DataType::Boolean => Some(1),
+        other => other.primitive_width(),
     }
+}
+
+/// The keys of a column that is the only one.
+fn alone(column: &ArrayRef) -> KeyColumn {
+    match column.data_type() {
+        DataType::Utf8 => KeyColumn::Bytes(BinaryArray::from(column.as_string::<i32>().clone())),
+        DataType::Binary => KeyColumn::Bytes(column.as_binary::<i32>().clone()),
+        _ => words(column),
+    }
+}
+
+/// The column of keys that are of `alone`'s making.
+fn values(keys: BinaryArray, data_type: &DataType) -> Result<ArrayRef, StateError> {
+    Ok(match data_type {
+        DataType::Utf8 => Arc::new(StringArray::try_from_binary(keys)?),
+        DataType::Binary => Arc::new(keys),
+        _ => unwords(&keys, data_type),
+    })
 }
 
 fn canonical_f32(value: f32) -> f32 {
@@ -245,6 +249,11 @@ fn unword_64(key: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use arrow_row::{RowConverter, SortField};
+    use proptest::collection::vec;
+    use proptest::option::of;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::batch::timestamp_us;
 
@@ -301,5 +310,93 @@ mod tests {
         let error = codec.encode(&[texts], 1).unwrap_err();
         assert_eq!(error.to_string(), "the key columns should be (int64) but are (utf8)");
         assert!(matches!(KeyCodec::new(vec![DataType::Null]), Err(StateError::Unsupported(_))));
+    }
+
+    /// Columns whose values are often equal, or begin alike, or hold what ends a value.
+    fn columns() -> impl Strategy<Value = Vec<ArrayRef>> {
+        let text = "[a\\x00\\x01ö]{0,3}|[a-b]{14,26}";
+        let bytes = vec(prop::sample::select(vec![0, 1, 255]), 0..4);
+        let int = prop_oneof![-1i64..2, any::<i64>()];
+        let float = prop_oneof![
+            prop::sample::select(vec![0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, -1.5]),
+            any::<f64>()
+        ];
+        vec((of(text), of(bytes), of(int), of(float), of(any::<bool>())), 0..40).prop_map(|rows| {
+            let texts: StringArray = rows.iter().map(|row| row.0.as_deref()).collect();
+            let bytes: BinaryArray = rows.iter().map(|row| row.1.as_deref()).collect();
+            let ints: PrimitiveArray<Int64Type> = rows.iter().map(|row| row.2).collect();
+            let floats: PrimitiveArray<Float64Type> = rows.iter().map(|row| row.3).collect();
+            let flags: BooleanArray = rows.iter().map(|row| row.4).collect();
+            let small: PrimitiveArray<Float32Type> =
+                rows.iter().map(|row| row.3.map(|value| value as f32)).collect();
+            let narrow: PrimitiveArray<Int32Type> =
+                rows.iter().map(|row| row.2.map(|value| value as i32)).collect();
+            let days = narrow.reinterpret_cast::<Date32Type>();
+            let times = ints.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("UTC");
+            vec![
+                Arc::new(texts) as ArrayRef,
+                Arc::new(bytes),
+                Arc::new(ints),
+                Arc::new(floats),
+                Arc::new(flags),
+                Arc::new(small),
+                Arc::new(narrow),
+                Arc::new(days),
+                Arc::new(times),
+            ]
+        })
+    }
+
+    /// The column with one NaN and without the negative zero.
+    fn canonical(column: &ArrayRef) -> ArrayRef {
+        match column.data_type() {
+            DataType::Float32 => {
+                Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(canonical_f32))
+            }
+            DataType::Float64 => {
+                Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(canonical_f64))
+            }
+            _ => Arc::clone(column),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn keys_of_several_columns_are_equal_and_ordered_as_arrow_orders_rows_and_come_back(
+            columns in columns(),
+            picks in vec(any::<prop::sample::Index>(), 2..5),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            // A slice, because offsets and nulls of a chunk need not begin at zero.
+            let first = cut.index(columns[0].len() + 1);
+            let rows = columns[0].len() - first;
+            let columns: Vec<ArrayRef> =
+                picks.iter().map(|pick| columns[pick.index(columns.len())].slice(first, rows)).collect();
+            let types: Vec<DataType> = columns.iter().map(|column| column.data_type().clone()).collect();
+            let codec = KeyCodec::new(types.clone()).unwrap();
+            let KeyColumn::Bytes(keys) = codec.encode(&columns, rows).unwrap() else { unreachable!() };
+            prop_assert_eq!(keys.len(), rows);
+
+            let canonical: Vec<ArrayRef> = columns.iter().map(canonical).collect();
+            let model = RowConverter::new(types.into_iter().map(SortField::new).collect()).unwrap();
+            let model = model.convert_columns(&canonical).unwrap();
+            for left in 0..rows {
+                for right in 0..rows {
+                    prop_assert_eq!(
+                        keys.value(left).cmp(keys.value(right)),
+                        model.row(left).cmp(&model.row(right))
+                    );
+                }
+            }
+            for (decoded, canonical) in codec.decode(&keys).unwrap().iter().zip(&canonical) {
+                prop_assert_eq!(decoded.data_type(), canonical.data_type());
+                // Compared by their rows, because no float is equal to NaN.
+                let rows = |column: &ArrayRef| {
+                    let converter = RowConverter::new(vec![SortField::new(column.data_type().clone())]).unwrap();
+                    converter.convert_columns(std::slice::from_ref(column)).unwrap().try_into_binary().unwrap()
+                };
+                prop_assert_eq!(rows(decoded), rows(canonical));
+            }
+        }
     }
 }

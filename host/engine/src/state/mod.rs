@@ -7,6 +7,7 @@ mod group_table;
 mod key_codec;
 mod key_column;
 mod key_group;
+mod key_rows;
 mod key_store;
 mod probe;
 

@@ -201,18 +201,36 @@ fn bounded(rows: usize, offsets: Vec<u8>, values: Vec<u8>) -> Result<(OffsetBuff
 
 fn text(rows: usize, offsets: Vec<u8>, values: Vec<u8>, nulls: Option<NullBuffer>) -> Result<ArrayRef, Bad> {
     let (offsets, values) = bounded(rows, offsets, values)?;
-    // Arrow checks the whole at once; which row is to blame is only asked when one is.
-    match StringArray::try_new(offsets.clone(), values.clone(), nulls) {
-        Ok(array) => Ok(Arc::new(array)),
-        Err(error) => {
-            let text =
-                |pair: &[i32]| std::str::from_utf8(&values[pair[0] as usize..pair[1] as usize]).is_err();
-            match offsets.windows(2).position(text) {
-                Some(row) => Err(Bad::row(row, "is no UTF-8")),
-                None => Err(Bad::column(error.to_string())),
-            }
+    // Checked as a whole; which row is to blame is only asked when one is.
+    match utf8(&offsets, &values, nulls) {
+        Some(array) => Ok(Arc::new(array)),
+        None => {
+            let broken = |pair: &[i32]| {
+                let text = &values[pair[0] as usize..pair[1] as usize];
+                std::str::from_utf8(text).is_err()
+            };
+            let row = offsets.windows(2).position(broken);
+            Err(row.map_or_else(|| Bad::column("is no UTF-8".into()), |row| Bad::row(row, "is no UTF-8")))
         }
     }
+}
+
+/// The array of text, if every row is UTF-8. The offsets are those of all the values, from first to last.
+fn utf8(offsets: &OffsetBuffer<i32>, values: &Buffer, nulls: Option<NullBuffer>) -> Option<StringArray> {
+    assert!(nulls.as_ref().is_none_or(|nulls| nulls.len() + 1 == offsets.len()), "a bit for each row");
+    let text = simdutf8::basic::from_utf8(values).ok()?;
+    if !offsets.iter().all(|&offset| text.is_char_boundary(offset as usize)) {
+        return None;
+    }
+    #[allow(
+        unsafe_code,
+        reason = "arrow would check again with the standard library, which takes 6 times as long as all the \
+                  rest of the boundary when text is not ASCII"
+    )]
+    // SAFETY: the values are UTF-8, and each offset is within them and not inside a character, which
+    // `is_char_boundary` has found; an `OffsetBuffer` never falls. So each row is UTF-8. There are as many
+    // nulls as rows, which the assertion has found.
+    Some(unsafe { StringArray::new_unchecked(offsets.clone(), values.clone(), nulls) })
 }
 
 /// What arrow still finds wrong is the guest's fault too.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
@@ -15,6 +16,7 @@ use super::{Lowered, cut, fields, formats, lift, rejections, schema};
 use crate::bindings::transform::millstream::plugin::data::{
     BatchResult, ColumnResult, FieldResult, Rejection,
 };
+use crate::error::Fault;
 use crate::limits::Limits;
 
 /// What a guest that returns its input returns.
@@ -109,11 +111,90 @@ proptest! {
     }
 
     #[test]
+    fn text_is_refused_from_the_first_row_on_that_the_standard_library_refuses(
+        pieces in vec(pieces(), 0..12),
+        cuts in vec(any::<prop::sample::Index>(), 0..12),
+        nulls in vec(any::<bool>(), 13),
+    ) {
+        let values = pieces.concat();
+        let mut offsets: Vec<usize> = cuts.iter().map(|cut| cut.index(values.len() + 1)).collect();
+        // Half of the cuts where characters begin, so that good columns are not too rare.
+        let begins = |at: usize| values.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
+        for offset in offsets.iter_mut().step_by(2) {
+            *offset = (*offset..=values.len()).find(|&at| begins(at)).unwrap_or(values.len());
+        }
+        offsets.extend([0, values.len()]);
+        offsets.sort_unstable();
+        check_text(&offsets, &values, &nulls[..offsets.len() - 1])?;
+    }
+
+    #[test]
+    fn any_bytes_as_text_are_judged_as_by_the_standard_library(
+        values in vec(any::<u8>(), 0..200),
+        cuts in vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let mut offsets: Vec<usize> = cuts.iter().map(|cut| cut.index(values.len() + 1)).collect();
+        offsets.extend([0, values.len()]);
+        offsets.sort_unstable();
+        check_text(&offsets, &values, &vec![true; offsets.len() - 1])?;
+    }
+
+    #[test]
     fn cut_text_is_a_prefix_within_the_bound(text in ".{0,20}", max in 0usize..30) {
         let cut = cut(&text, max);
         prop_assert!(cut.len() <= max && text.starts_with(cut));
         prop_assert!(cut.len() + 4 > max.min(text.len()));
     }
+}
+
+/// Parts of text: mostly good ones, long enough for blocks of 64 bytes, and a few that no text has.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let broken: [&[u8]; 9] = [
+        b"\x80",
+        b"\xc3",
+        b"\xc0\x80",
+        b"\xe2\x82",
+        b"\xed\xa0\x80",
+        b"\xe0\x80\x80",
+        b"\xf0\x9f\x98",
+        b"\xf4\x90\x80\x80",
+        b"\xff",
+    ];
+    prop_oneof![
+        8 => "[a-z ]{0,80}".prop_map(String::into_bytes),
+        8 => "[äöü€日本😀a]{0,40}".prop_map(String::into_bytes),
+        1 => prop::sample::select(broken.map(<[u8]>::to_vec).to_vec()),
+    ]
+}
+
+/// Gives a column of text back and compares with the standard library, row by row.
+fn check_text(offsets: &[usize], values: &[u8], valid: &[bool]) -> Result<(), TestCaseError> {
+    let texts: Vec<_> =
+        offsets.windows(2).map(|ends| std::str::from_utf8(&values[ends[0]..ends[1]])).collect();
+    let mut validity = vec![0; valid.len().div_ceil(8)];
+    for (row, &valid) in valid.iter().enumerate() {
+        validity[row / 8] |= u8::from(valid) << (row % 8);
+    }
+    let column = ColumnResult {
+        validity,
+        offsets: offsets.iter().flat_map(|&offset| (offset as i32).to_le_bytes()).collect(),
+        values: values.to_vec(),
+    };
+    let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Utf8, true)]));
+    let batch = BatchResult { rows: valid.len() as u32, columns: vec![column] };
+    match (lift(&schema, batch, &Limits::default()), texts.iter().position(Result::is_err)) {
+        (Ok(batch), None) => {
+            let texts = texts.iter().zip(valid).map(|(text, &valid)| text.ok().filter(|_| valid));
+            prop_assert_eq!(batch.column(0).as_string::<i32>(), &texts.collect::<StringArray>());
+            batch.column(0).to_data().validate_full().unwrap();
+        }
+        (Err(Fault::InvalidBatch { column, row, what }), Some(broken)) => {
+            prop_assert_eq!(column.as_deref(), Some("`s`"));
+            prop_assert_eq!((row, what.as_str()), (Some(broken as u32), "is no UTF-8"));
+        }
+        (other, broken) => prop_assert!(false, "{other:?}, but row {broken:?} is no UTF-8"),
+    }
+    Ok(())
 }
 
 fn three() -> SchemaRef {
