@@ -180,7 +180,7 @@ fn a_row_that_exceeds_its_time_is_a_dead_letter_and_a_verdict() {
 fn a_row_that_exceeded_its_time_is_left_out_when_the_batch_is_run_again() {
     let mut again = run(1, &[serde_json::from_str(SPLIT).unwrap()], &[]);
     again.settled = true;
-    again.verdicts.entry(1).or_insert_with(Verdicts::default).add(&verdict());
+    again.verdicts.entry(1).or_default().add(&verdict());
     // The machine is faster now: the row would pass.
     let answers = answers_to(again, None);
     assert_eq!(sunk(&answers), [12, 14]);
