@@ -336,7 +336,7 @@ impl<'a> Attempt<'a> {
             ctx,
             watermarks_us,
             splits: self.splits(plan),
-            next_splits: self.ahead.as_ref().map(|next| self.splits(&next.plan)).unwrap_or_default(),
+            next_splits: self.ahead.as_ref().map(|next| self.splits(&next.plan)),
             replays: replays.into_iter().collect(),
             verdicts,
             settled,

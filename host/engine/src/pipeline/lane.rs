@@ -49,7 +49,7 @@ pub(crate) struct Run {
     /// Entry of the source and what is read, in the order of their numbers; split i is lane i mod n's.
     pub(crate) splits: Vec<(usize, Split)>,
     /// What the next batch reads, where it is planned already; lanes begin with it when they would wait.
-    pub(crate) next_splits: Vec<(usize, Split)>,
+    pub(crate) next_splits: Option<Vec<(usize, Split)>>,
     /// Dead letters that go through their entry again, on the first lane, after its splits.
     pub(crate) replays: Vec<(usize, Vec<Payload>)>,
     /// By step: rows that exceeded their time when the batch ran first.
@@ -264,7 +264,7 @@ impl Lane {
                 self.replay(run, *entry, payloads)?;
             }
         }
-        self.ahead = Some(self.reading(batch.next(), &run.next_splits));
+        self.ahead = run.next_splits.as_ref().map(|splits| self.reading(batch.next(), splits));
         Ok(())
     }
 

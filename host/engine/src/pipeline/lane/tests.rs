@@ -122,13 +122,13 @@ fn lane(number: u32, lanes: u32, reader: &Arc<Numbers>, slow: Option<i64>, answe
     }
 }
 
-fn run(batch: u64, splits: &[serde_json::Value], next: &[serde_json::Value]) -> Run {
+fn run(batch: u64, splits: &[serde_json::Value], next: Option<&[serde_json::Value]>) -> Run {
     let splits_of = |splits: &[serde_json::Value]| splits.iter().map(|s| (0, Split(s.clone()))).collect();
     Run {
         ctx: BatchCtx { batch: BatchId(batch), now_us: 0, watermark_us: None, seed: 1 },
         watermarks_us: vec![None; 3],
         splits: splits_of(splits),
-        next_splits: splits_of(next),
+        next_splits: next.map(splits_of),
         replays: Vec::new(),
         verdicts: HashMap::new(),
         settled: false,
@@ -170,7 +170,7 @@ fn verdict() -> TimedOut {
 
 #[test]
 fn a_row_that_exceeds_its_time_is_a_dead_letter_and_a_verdict() {
-    let answers = answers_to(run(1, &[serde_json::from_str(SPLIT).unwrap()], &[]), Some(13));
+    let answers = answers_to(run(1, &[serde_json::from_str(SPLIT).unwrap()], None), Some(13));
     assert_eq!(sunk(&answers), [12, 14]);
     assert_eq!(report(&answers).timed_out, [verdict()]);
     assert_eq!(report(&answers).letters.len(), 1);
@@ -178,7 +178,7 @@ fn a_row_that_exceeds_its_time_is_a_dead_letter_and_a_verdict() {
 
 #[test]
 fn a_row_that_exceeded_its_time_is_left_out_when_the_batch_is_run_again() {
-    let mut again = run(1, &[serde_json::from_str(SPLIT).unwrap()], &[]);
+    let mut again = run(1, &[serde_json::from_str(SPLIT).unwrap()], None);
     again.settled = true;
     again.verdicts.entry(1).or_default().add(&verdict());
     // The machine is faster now: the row would pass.
@@ -192,7 +192,7 @@ fn a_row_that_exceeded_its_time_is_left_out_when_the_batch_is_run_again() {
 
 #[test]
 fn a_row_that_passed_has_to_pass_again() {
-    let mut again = run(7, &[serde_json::from_str(SPLIT).unwrap()], &[]);
+    let mut again = run(7, &[serde_json::from_str(SPLIT).unwrap()], None);
     again.settled = true;
     let answers = answers_to(again, Some(13));
     let Some(Answer::Failed(failure)) = answers.last() else { panic!("the batch cannot go on") };
@@ -216,7 +216,9 @@ fn a_lane_that_waits_reads_what_the_next_batch_begins_with() {
         sunk.extend_from_slice(rows.column(0).as_primitive::<Int64Type>().values());
         Ok(())
     };
-    lanes.run(&Arc::new(run(1, &first, &second)), &mut take).unwrap();
-    lanes.run(&Arc::new(run(2, &second, &[])), &mut take).unwrap();
-    assert_eq!(sunk, [1, 2, 3, 4]);
+    lanes.run(&Arc::new(run(1, &first, Some(&second))), &mut take).unwrap();
+    lanes.run(&Arc::new(run(2, &second, None)), &mut take).unwrap();
+    // And one that nobody had planned while the one before ran.
+    lanes.run(&Arc::new(run(3, &[json!({ "name": "e", "numbers": [5] })], None)), &mut take).unwrap();
+    assert_eq!(sunk, [1, 2, 3, 4, 5]);
 }
