@@ -8,10 +8,9 @@ use std::time::Instant;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{Field, Schema, SchemaRef};
-use millstream_engine::batch::{BatchCtx, BatchId};
-use millstream_engine::steps::KeyedStep;
+use millstream_engine::batch::{BatchCtx, BatchId, EventTime};
 use millstream_engine::steps::aggregate::{
-    Aggregate, AggregateConfig, Emit, FunctionConfig, KeyConfig, WindowConfig,
+    Aggregate, AggregateConfig, Emit, FunctionConfig, KeyConfig, WindowConfig, WindowKind,
 };
 use millstream_engine::windows::Tumbling;
 
@@ -78,7 +77,7 @@ fn best(mut round: impl FnMut(u64, &mut dyn FnMut())) -> f64 {
 }
 
 fn context(batch: u64) -> BatchCtx {
-    BatchCtx { batch: BatchId(batch), now_us: 0, watermark_us: None, seed: 0 }
+    BatchCtx { batch: BatchId(batch), now_us: 0, watermark_us: None, seed: 0, order: 0 }
 }
 
 fn run_alone(step: &mut Aggregate, input: &[RecordBatch], batch: u64, lap: &mut dyn FnMut()) {
@@ -170,7 +169,11 @@ fn step(
     Aggregate::new(AggregateConfig {
         input: Arc::clone(schema),
         keys: keys.iter().map(key).collect(),
-        window: windowed.then_some(WindowConfig { tumbling, time_column: 3 }),
+        window: windowed.then_some(WindowConfig {
+            kind: WindowKind::Fixed(tumbling.into()),
+            time: EventTime::of_column(3),
+            lateness_us: 0,
+        }),
         functions: functions.iter().enumerate().map(function).collect(),
         emit: Emit::Update,
         worker,

@@ -37,4 +37,6 @@ pub struct BatchCtx {
     pub watermark_us: Option<i64>,
     /// Seed of everything random in this batch.
     pub seed: u64,
+    /// Where a chunk of rows stands among the chunks of the batch, whoever runs it.
+    pub order: u64,
 }

@@ -59,6 +59,11 @@ impl fmt::Display for DeadLetterKind {
 pub enum Payload {
     /// As the source received it; to replay it, the source's format reads it again.
     Raw(Vec<u8>),
-    /// A row of the entry's input schema, as a JSON object; binary values are in hexadecimal.
-    Row(String),
+    /// A row that came to the entry.
+    Row {
+        /// By which of the entry's inputs.
+        input: usize,
+        /// The row as a JSON object; binary values are in hexadecimal.
+        text: String,
+    },
 }

@@ -4,9 +4,11 @@
 mod chunk;
 mod context;
 mod dead_letter;
+mod event_time;
 mod types;
 
 pub use chunk::{BadRecord, Chunk};
 pub use context::{BatchCtx, BatchId};
 pub use dead_letter::{DeadLetter, DeadLetterKind, Payload};
+pub use event_time::EventTime;
 pub use types::{TypeError, data_type, timestamp_us, type_name};

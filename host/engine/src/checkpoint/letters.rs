@@ -53,7 +53,7 @@ pub struct StoredLetter {
     pub payload: Payload,
 }
 
-const COLUMNS: &str = "id, batch, entry, kind, reason, origin, raw, payload, time_us, replayed_in";
+const COLUMNS: &str = "id, batch, entry, kind, reason, origin, input, payload, time_us, replayed_in";
 
 pub(crate) fn insert(
     transaction: &Transaction<'_>,
@@ -62,13 +62,13 @@ pub(crate) fn insert(
     now_us: i64,
 ) -> Result<(), rusqlite::Error> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO dead_letters (batch, entry, kind, reason, origin, raw, payload, time_us)
+        "INSERT INTO dead_letters (batch, entry, kind, reason, origin, input, payload, time_us)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for letter in letters {
-        let (raw, payload) = match &letter.payload {
-            Payload::Raw(bytes) => (true, bytes.as_slice()),
-            Payload::Row(text) => (false, text.as_bytes()),
+        let (input, payload) = match &letter.payload {
+            Payload::Raw(bytes) => (None, bytes.as_slice()),
+            Payload::Row { input, text } => (Some(*input as i64), text.as_bytes()),
         };
         statement.execute(params![
             batch.0.cast_signed(),
@@ -76,7 +76,7 @@ pub(crate) fn insert(
             letter.kind.to_string(),
             letter.reason,
             letter.origin,
-            raw,
+            input,
             payload,
             now_us
         ])?;
@@ -112,15 +112,17 @@ pub(crate) fn unreplayed(db: &Connection, ids: &[u64]) -> Result<Vec<u64>, rusql
 
 pub(crate) fn by_ids(db: &Connection, ids: &[u64]) -> Result<Vec<StoredLetter>, rusqlite::Error> {
     let mut statement =
-        db.prepare_cached("SELECT id, entry, raw, payload FROM dead_letters WHERE id = ?1")?;
+        db.prepare_cached("SELECT id, entry, input, payload FROM dead_letters WHERE id = ?1")?;
     ids.iter()
         .map(|id| {
             statement.query_row([id.cast_signed()], |row| {
                 let bytes: Vec<u8> = row.get(3)?;
-                let payload = if row.get(2)? {
-                    Payload::Raw(bytes)
-                } else {
-                    Payload::Row(String::from_utf8_lossy(&bytes).into_owned())
+                let payload = match row.get::<_, Option<i64>>(2)? {
+                    None => Payload::Raw(bytes),
+                    Some(input) => Payload::Row {
+                        input: usize::try_from(input).unwrap_or_default(),
+                        text: String::from_utf8_lossy(&bytes).into_owned(),
+                    },
                 };
                 Ok(StoredLetter { id: row.get::<_, i64>(0)?.cast_unsigned(), entry: row.get(1)?, payload })
             })

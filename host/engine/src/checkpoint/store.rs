@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     duration_us INTEGER NOT NULL, completed_at_us INTEGER NOT NULL, position TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS dead_letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER NOT NULL, entry TEXT NOT NULL, kind TEXT NOT NULL,
-    reason TEXT NOT NULL, origin TEXT NOT NULL, raw INTEGER NOT NULL, payload BLOB NOT NULL,
+    reason TEXT NOT NULL, origin TEXT NOT NULL, input INTEGER, payload BLOB NOT NULL,
     time_us INTEGER NOT NULL, replayed_in INTEGER) STRICT;
 CREATE INDEX IF NOT EXISTS dead_letters_entry ON dead_letters (entry, id);
 ";

@@ -119,7 +119,7 @@ impl<'a> Attempt<'a> {
             shared,
             rate: RateController::new(&deployment.spec.trigger),
             reporter: Reporter::new(&deployment, id, shared.run_id.clone()),
-            watermarks: Watermarks::new(names.len()),
+            watermarks: Watermarks::new(names.len(), deployment.spec.watermark),
             deployment,
             names,
             store,
@@ -306,10 +306,33 @@ impl<'a> Attempt<'a> {
                 self.watermarks.see(source.entry, time_us);
             }
         }
+        self.warn_of_null_times(&facts);
         self.rate.observe(bytes, took);
         self.batch = plan.batch;
         self.checkpointed = false;
         Ok(Executed { facts, replayed: plan.replays, letters })
+    }
+
+    /// A source whose event time is always null holds the watermark for ever: somebody should know.
+    fn warn_of_null_times(&mut self, facts: &BatchFacts) {
+        let clock = &*self.shared.env.clock;
+        for source in self.sources.iter_mut().filter(|source| source.never_timed) {
+            let counts = &facts.counts[source.entry];
+            if counts.max_time_us.is_some() {
+                source.never_timed = false;
+            } else if counts.without_time > 0 {
+                source.never_timed = false;
+                let time = self.deployment.spec.sources.get(&*source.name);
+                let column = time.and_then(|source| Some(source.event_time.as_ref()?.column.as_str()));
+                let message = format!(
+                    "the event time `{}` is null in all {} rows of the first batch: while it is, the watermark does not \
+                     move and no window closes",
+                    column.unwrap_or_default(),
+                    counts.without_time
+                );
+                self.reporter.log(&self.shared.events, clock, "warn", Some(&source.name), message);
+            }
+        }
     }
 
     fn prepare(&mut self, plan: &BatchPlan, settled: bool) -> Result<Run, Failure> {
@@ -331,7 +354,13 @@ impl<'a> Attempt<'a> {
             }
         }
         let watermarks_us = self.watermarks.advance(&self.times);
-        let ctx = BatchCtx { batch: plan.batch, now_us: plan.now_us, watermark_us: None, seed: plan.seed };
+        let ctx = BatchCtx {
+            batch: plan.batch,
+            now_us: plan.now_us,
+            watermark_us: None,
+            seed: plan.seed,
+            order: 0,
+        };
         Ok(Run {
             ctx,
             watermarks_us,

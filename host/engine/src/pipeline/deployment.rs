@@ -3,23 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
-use millstream_wasm::{CallError, Limits, Observer, OpenTransform, Plugin};
+use arrow_schema::Schema;
+use millstream_wasm::Plugin;
 use serde::{Deserialize, Serialize};
 
-use super::connect::{Connectors, SinkPlan, SourcePlan};
+use super::connect::Connectors;
 use super::draft::Draft;
-use super::entry::{check_alone, plan_entry};
+use super::entry::{Entry, Outlet, What, check_alone, plan_entry};
 use super::error::SpecError;
-use super::graph::{Graph, Sketch, Unread};
+use super::graph::{Feed, Graph, Node, Sketch, Unread};
 use super::guarantee::{self, SourceShare};
+use super::kinds::StepSpec;
 use super::plugin_ref::PluginRef;
-use super::spec::{EventTimeSpec, FaultPolicy, PipelineSpec, StepSpec};
+use super::spec::PipelineSpec;
 use super::status::Guarantee;
 use crate::batch::type_name;
 use crate::clock::SharedClock;
-use crate::expr::{Predicate, Projection};
-use crate::steps::GroupedPlan;
 
 /// What pipelines share: where sources, sinks, plugins and time come from.
 #[derive(Clone)]
@@ -51,48 +50,6 @@ pub struct Deployment {
     guarantees: Vec<Guarantee>,
 }
 
-/// An entry that is typed; sources and sinks are planned, steps know what they do.
-pub(crate) struct Entry {
-    pub(crate) schema: SchemaRef,
-    /// Which column is the event time, where there is one.
-    pub(crate) event_time: Option<usize>,
-    pub(crate) what: What,
-}
-
-pub(crate) enum What {
-    Source { plan: Box<dyn SourcePlan>, event_time: Option<EventTimeSpec> },
-    Wasm(WasmPlan),
-    Filter(Predicate),
-    Select(Projection),
-    Union,
-    Aggregate(Box<GroupedPlan>),
-    Sink(Box<dyn SinkPlan>),
-}
-
-/// A `wasm` step whose plugin is found and has accepted its config and input.
-#[derive(Clone)]
-pub(crate) struct WasmPlan {
-    pub(crate) plugin: Plugin,
-    pub(crate) operator: String,
-    pub(crate) config: String,
-    pub(crate) input: SchemaRef,
-    pub(crate) limits: Option<Limits>,
-    pub(crate) on_fault: FaultPolicy,
-}
-
-impl WasmPlan {
-    /// Opens the operator on an instance of its own.
-    pub(crate) fn open(&self, observer: Arc<dyn Observer>) -> Result<millstream_wasm::Transform, CallError> {
-        self.plugin.transform(&OpenTransform {
-            operator: &self.operator,
-            config: &self.config,
-            input: &self.input,
-            observer,
-            limits: self.limits.clone(),
-        })
-    }
-}
-
 /// An entry of the graph, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryInfo {
@@ -108,6 +65,9 @@ pub struct EntryInfo {
     pub columns: Vec<ColumnInfo>,
     /// The column that says when a row happened.
     pub event_time: Option<String>,
+    /// Its named ways out; none for an entry whose rows all go one way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways_out: Vec<String>,
 }
 
 /// A column, for people.
@@ -148,7 +108,8 @@ impl Deployment {
         errors.extend(check_parallelism(spec).err());
         let mut entries: Vec<Option<Entry>> = Vec::with_capacity(graph.nodes.len());
         for (node, broken) in graph.nodes.iter().zip(broken) {
-            let inputs: Option<Vec<&Entry>> = node.inputs.iter().map(|i| entries[*i].as_ref()).collect();
+            let outlet = |feed: &Feed| entries[feed.entry].as_ref().map(|entry| &entry.outlets[feed.port]);
+            let inputs: Option<Vec<&Outlet>> = node.inputs.iter().map(outlet).collect();
             let planned = match inputs.filter(|_| !broken) {
                 Some(inputs) => plan_entry(spec, env, node.role, &node.name, &inputs).map(Some),
                 // Its rows are not known; what is wrong whatever they are is told all the same.
@@ -192,11 +153,21 @@ impl Deployment {
                 name: node.name.to_string(),
                 role: node.role.section().trim_end_matches('s').to_owned(),
                 kind: self.kind(&node.name).to_owned(),
-                inputs: node.inputs.iter().map(|input| self.graph.nodes[*input].name.to_string()).collect(),
-                columns: columns(&entry.schema),
-                event_time: entry.event_time.map(|column| entry.schema.field(column).name().clone()),
+                inputs: node.inputs.iter().map(|feed| self.name_of(*feed)).collect(),
+                columns: entry.outlets.first().map(|first| columns(&first.schema)).unwrap_or_default(),
+                event_time: entry.outlets.first().and_then(Outlet::event_time_name),
+                ways_out: ways_out(node, entry),
             })
             .collect()
+    }
+
+    /// The name by which specs take these rows.
+    fn name_of(&self, feed: Feed) -> String {
+        let node = &self.graph.nodes[feed.entry];
+        match node.ports[feed.port].name.as_str() {
+            "" => node.name.to_string(),
+            port => format!("{}.{port}", node.name),
+        }
     }
 
     /// SHA-256 of the plugin of each `wasm` step, by step.
@@ -211,6 +182,12 @@ impl Deployment {
             .collect()
     }
 
+    /// Whether an entry keeps state.
+    pub(crate) fn is_keyed(&self, name: &str) -> bool {
+        let entry = self.graph.find(name).map(|i| &self.entries[i]);
+        entry.is_some_and(|entry| matches!(entry.what, What::Keyed { .. }))
+    }
+
     /// The kind of an entry: of step or of connector.
     pub(crate) fn kind(&self, name: &str) -> &str {
         let source = self.spec.sources.get(name).map(|source| source.kind.as_str());
@@ -218,6 +195,11 @@ impl Deployment {
         let sink = || self.spec.sinks.get(name).map(|sink| sink.kind.as_str());
         source.or_else(step).or_else(sink).unwrap_or_default()
     }
+}
+
+fn ways_out(node: &Node, entry: &Entry) -> Vec<String> {
+    let ports = node.ports.iter().filter(|port| !port.name.is_empty());
+    if entry.outlets.len() < 2 { Vec::new() } else { ports.map(|port| port.name.clone()).collect() }
 }
 
 fn columns(schema: &Schema) -> Vec<ColumnInfo> {

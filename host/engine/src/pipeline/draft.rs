@@ -116,7 +116,7 @@ impl Reader {
         match key {
             // The least promise: what was asked for is not known, so it cannot be too much.
             "delivery" => drop(self.good.insert(key.to_owned(), json!(Delivery::AtMostOnce))),
-            "name" | "trigger" | "parallelism" | "checkpoint" => {}
+            "name" | "trigger" | "parallelism" | "checkpoint" | "watermark" => {}
             // A misspelt section.
             _ => self.lost |= value.as_object().is_some_and(|map| !map.is_empty()),
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::{SpecError, unknown_name};
+use super::kinds::Port;
 use super::spec::PipelineSpec;
 
 /// What an entry is in the graph.
@@ -31,8 +32,19 @@ impl Role {
 pub(crate) struct Node {
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,
-    pub(crate) inputs: Vec<usize>,
-    pub(crate) outputs: Vec<usize>,
+    /// Whose rows it takes: an entry, and by which of its ports.
+    pub(crate) inputs: Vec<Feed>,
+    /// The ways out of it.
+    pub(crate) ports: Vec<Port>,
+    /// By port: who takes the rows, and as which of its inputs.
+    pub(crate) outputs: Vec<Vec<(usize, usize)>>,
+}
+
+/// One of an entry's ways out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Feed {
+    pub(crate) entry: usize,
+    pub(crate) port: usize,
 }
 
 impl Node {
@@ -104,7 +116,7 @@ impl Graph {
         let mut ancestors: Vec<Vec<usize>> = Vec::with_capacity(self.nodes.len());
         for (i, node) in self.nodes.iter().enumerate() {
             let mut sources: Vec<usize> =
-                node.inputs.iter().flat_map(|input| ancestors[*input].clone()).collect();
+                node.inputs.iter().flat_map(|input| ancestors[input.entry].clone()).collect();
             if node.role == Role::Source {
                 sources.push(i);
             }
@@ -115,14 +127,31 @@ impl Graph {
         ancestors
     }
 
+    /// An entry's place and port by the name that specs use: `step`, or `step.branch`.
+    pub(crate) fn find_port(&self, name: &str) -> Option<Feed> {
+        let (entry, port) = name.split_once('.').unwrap_or((name, ""));
+        let entry = self.find(entry)?;
+        let node = &self.nodes[entry];
+        // All rows of a sink, and what a step with branches takes in, have no other name.
+        let found = node.ports.iter().position(|other| other.name == port);
+        found.or((port.is_empty() && node.role == Role::Sink).then_some(0)).map(|port| Feed { entry, port })
+    }
+
     fn unused(&self) -> Vec<SpecError> {
-        self.nodes
-            .iter()
-            .filter(|node| node.role != Role::Sink && node.outputs.is_empty())
-            .map(|node| {
-                SpecError::new(node.path(), "nothing takes its rows: name it in a `from`, or remove it")
-            })
-            .collect()
+        let mut unused = Vec::new();
+        for node in self.nodes.iter().filter(|node| node.role != Role::Sink) {
+            for (port, takers) in node.ports.iter().zip(&node.outputs) {
+                if takers.is_empty() && !port.optional {
+                    let dot = if port.name.is_empty() { "" } else { "." };
+                    let message = format!(
+                        "nothing takes its rows: name it in a `from` as `{}{dot}{}`, or remove it",
+                        node.name, port.name
+                    );
+                    unused.push(SpecError::new(node.path(), message));
+                }
+            }
+        }
+        unused
     }
 }
 
@@ -131,6 +160,7 @@ struct Entry<'a> {
     role: Role,
     /// Key below the entry and the name it holds.
     inputs: Vec<(String, &'a str)>,
+    ports: Vec<Port>,
 }
 
 impl Entry<'_> {
@@ -140,17 +170,21 @@ impl Entry<'_> {
 }
 
 fn entries(spec: &PipelineSpec) -> Vec<Entry<'_>> {
-    let sources = spec.sources.keys().map(|name| Entry { name, role: Role::Source, inputs: Vec::new() });
+    let sources = spec.sources.keys().map(|name| Entry {
+        name,
+        role: Role::Source,
+        inputs: Vec::new(),
+        ports: vec![Port::main()],
+    });
     let steps = spec.steps.iter().map(|(name, step)| {
-        let inputs = step.inputs();
-        let key = |i: usize| if step.kind() == "union" { format!("union[{i}]") } else { "from".to_owned() };
-        let inputs = inputs.into_iter().enumerate().map(|(i, input)| (key(i), input)).collect();
-        Entry { name, role: Role::Step, inputs }
+        let kind = step.as_kind();
+        Entry { name, role: Role::Step, inputs: kind.inputs(), ports: kind.ports() }
     });
     let sinks = spec.sinks.iter().map(|(name, sink)| Entry {
         name,
         role: Role::Sink,
         inputs: vec![("from".to_owned(), sink.from.as_str())],
+        ports: Vec::new(),
     });
     sources.chain(steps).chain(sinks).collect()
 }
@@ -211,14 +245,15 @@ impl<'a> Names<'a> {
         Self { entries, unread, place, twice }
     }
 
-    /// The entry; none when it is wrong itself, which is told already.
-    fn resolve(&self, name: &str) -> Result<Option<usize>, String> {
+    /// The entry and its port; none when the entry is wrong itself, which is told already.
+    fn resolve(&self, name: &str) -> Result<Option<Feed>, String> {
+        let (name, port) = name.split_once('.').unwrap_or((name, ""));
         if self.twice.contains(name) {
             return Ok(None);
         }
         let is_sink = |i: &usize| self.entries[*i].role == Role::Sink;
         match (self.place.get(name), self.unread.get(name)) {
-            (Some(i), _) if !is_sink(i) => Ok(Some(*i)),
+            (Some(i), _) if !is_sink(i) => self.port(*i, port).map(Some),
             (Some(_), _) | (None, Some(Role::Sink)) => {
                 Err(format!("`{name}` is a sink: rows end there; take them from where the sink takes them"))
             }
@@ -232,20 +267,35 @@ impl<'a> Names<'a> {
             }
         }
     }
+
+    fn port(&self, entry: usize, name: &str) -> Result<Feed, String> {
+        let Entry { name: step, ports, .. } = &self.entries[entry];
+        let named: Vec<&str> =
+            ports.iter().map(|port| port.name.as_str()).filter(|n| !n.is_empty()).collect();
+        match ports.iter().position(|port| port.name == name) {
+            Some(port) => Ok(Feed { entry, port }),
+            None if name.is_empty() => Err(format!(
+                "`{step}` has several ways out: say which, `{step}.{}`",
+                named.join(&format!("` or `{step}."))
+            )),
+            None => Err(unknown_name(&format!("way out of `{step}`:"), name, &named)),
+        }
+    }
 }
 
 /// Entries in an order in which each comes after its inputs; among equals, the order of the spec.
 /// A circle is told, and then cut open: what feeds its entries is not known.
 fn sort(
     entries: &[Entry<'_>],
-    inputs: &mut [Vec<usize>],
+    inputs: &mut [Vec<Feed>],
     broken: &mut [bool],
 ) -> (Vec<usize>, Vec<SpecError>) {
     let mut order: Vec<usize> = Vec::with_capacity(entries.len());
     let mut circles = Vec::new();
     let mut placed = vec![false; entries.len()];
     while order.len() < entries.len() {
-        let ready = (0..entries.len()).find(|i| !placed[*i] && inputs[*i].iter().all(|input| placed[*input]));
+        let ready =
+            (0..entries.len()).find(|i| !placed[*i] && inputs[*i].iter().all(|input| placed[input.entry]));
         if let Some(next) = ready {
             placed[next] = true;
             order.push(next);
@@ -262,9 +312,9 @@ fn sort(
 }
 
 /// Entries that feed each other in a circle, each after the one that it feeds.
-fn circle(entries: &[Entry<'_>], inputs: &[Vec<usize>], placed: &[bool]) -> Vec<usize> {
+fn circle(entries: &[Entry<'_>], inputs: &[Vec<Feed>], placed: &[bool]) -> Vec<usize> {
     // Going up from any entry that could not be placed, some entry comes twice.
-    let waiting = |i: usize| inputs[i].iter().copied().find(|input| !placed[*input]);
+    let waiting = |i: usize| inputs[i].iter().map(|input| input.entry).find(|input| !placed[*input]);
     let start = (0..entries.len()).find(|i| !placed[*i]).unwrap_or_default();
     let mut walk = vec![start];
     let mut at = start;
@@ -289,21 +339,23 @@ fn circle_error(entries: &[Entry<'_>], walk: &[usize]) -> SpecError {
     SpecError::new(entries[walk[0]].path(), message)
 }
 
-fn assemble(entries: &[Entry<'_>], inputs: &[Vec<usize>], order: &[usize]) -> Graph {
+fn assemble(entries: &[Entry<'_>], inputs: &[Vec<Feed>], order: &[usize]) -> Graph {
     let mut new_place = vec![0; entries.len()];
     order.iter().enumerate().for_each(|(new, old)| new_place[*old] = new);
+    let feed = |feed: &Feed| Feed { entry: new_place[feed.entry], port: feed.port };
     let mut nodes: Vec<Node> = order
         .iter()
         .map(|old| Node {
             name: entries[*old].name.into(),
             role: entries[*old].role,
-            inputs: inputs[*old].iter().map(|input| new_place[*input]).collect(),
-            outputs: Vec::new(),
+            inputs: inputs[*old].iter().map(feed).collect(),
+            ports: entries[*old].ports.clone(),
+            outputs: vec![Vec::new(); entries[*old].ports.len()],
         })
         .collect();
     for i in 0..nodes.len() {
-        for input in nodes[i].inputs.clone() {
-            nodes[input].outputs.push(i);
+        for (input, feed) in nodes[i].inputs.clone().into_iter().enumerate() {
+            nodes[feed.entry].outputs[feed.port].push((i, input));
         }
     }
     Graph { nodes }

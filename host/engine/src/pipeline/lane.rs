@@ -4,129 +4,69 @@
 //! A lane runs on a thread of its own and talks in messages. What it answers comes in a fixed order,
 //! so whoever listens to all lanes in a fixed order sees the same rows in the same order each time.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+mod messages;
+mod refused;
 
-use arrow_array::RecordBatch;
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::ahead::{Read, Reading};
-use super::letter::{decode_row, row_letters};
-use super::spec::FaultPolicy;
+use super::kinds::FaultPolicy;
+use super::letter::decode_row;
 use super::tap::Taps;
-use super::verdict::{Verdicts, verdicts};
 use crate::batch::{BatchCtx, BatchId, Chunk, DeadLetter, DeadLetterKind, Payload};
-use crate::checkpoint::{StoredChunk, TimedOut};
+use crate::checkpoint::StoredChunk;
 use crate::clock::SharedClock;
-use crate::source::{SourceError, Split, SplitReader};
-use crate::steps::{Extent, KeyedStep, RejectedRow, StateChunk, StateSize, Step};
+use crate::source::{self, SourceError, SplitReader};
+use crate::steps::{Extent, KeyedStep, Parcel, Split, StateChunk, Step};
 
-/// What a lane is asked to do.
-pub(crate) enum Job {
-    /// Read and run the splits that are this lane's.
-    Run(Arc<Run>),
-    /// Give what was gathered at a keyed step.
-    Exchange(usize),
-    /// Take what the lanes gathered for this one, and let the keyed step emit.
-    Merge { entry: usize, gathered: Vec<RecordBatch> },
-    /// Tell what happened since the last report.
-    Report,
-    /// Copy the state.
-    Snapshot(Extent),
-    /// Take a chunk of state back.
-    Restore(Arc<StoredChunk>),
-}
+pub(crate) use messages::{Answer, Counts, Job, LaneFailure, Report, Run};
 
-/// One batch, the same for all lanes.
-pub(crate) struct Run {
-    pub(crate) ctx: BatchCtx,
-    /// By entry.
-    pub(crate) watermarks_us: Vec<Option<i64>>,
-    /// Entry of the source and what is read, in the order of their numbers; split i is lane i mod n's.
-    pub(crate) splits: Vec<(usize, Split)>,
-    /// What the next batch reads, where it is planned already; lanes begin with it when they would wait.
-    pub(crate) next_splits: Option<Vec<(usize, Split)>>,
-    /// Dead letters that go through their entry again, on the first lane, after its splits.
-    pub(crate) replays: Vec<(usize, Vec<Payload>)>,
-    /// By step: rows that exceeded their time when the batch ran first.
-    pub(crate) verdicts: HashMap<usize, Verdicts>,
-    /// Sinks may have the batch from an earlier run: what passed then has to pass now.
-    pub(crate) settled: bool,
-}
-
-/// What a lane answers.
-pub(crate) enum Answer {
-    /// Rows for the sink at this entry.
-    Rows {
-        entry: usize,
-        rows: RecordBatch,
-    },
-    /// This split is done; rows after this are the next one's.
-    SplitDone,
-    /// Everything that the job meant is done.
-    JobDone,
-    /// For each lane, what was gathered for it.
-    Gathered(Vec<RecordBatch>),
-    Report(Box<Report>),
-    State(Vec<StoredChunk>),
-    Failed(LaneFailure),
-}
-
-/// Why a lane cannot go on with the batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LaneFailure {
-    pub(crate) entry: String,
-    pub(crate) message: String,
-    /// The cause may pass: try the batch again.
-    pub(crate) transient: bool,
-}
-
-/// What happened in a lane during a batch.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    pub(crate) letters: Vec<DeadLetter>,
-    /// By entry.
-    pub(crate) counts: Vec<Counts>,
-    /// By entry; only keyed steps have a size.
-    pub(crate) sizes: Vec<Option<StateSize>>,
-    /// Rows that exceeded their time.
-    pub(crate) timed_out: Vec<TimedOut>,
-}
-
-/// What passed an entry.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) rows_in: u64,
-    pub(crate) rows_out: u64,
-    pub(crate) calls: u64,
-    pub(crate) busy: Duration,
-    pub(crate) late: u64,
-    /// Refused rows that the step's policy drops.
-    pub(crate) dropped: u64,
-    /// Greatest event time that a source saw, in microseconds.
-    pub(crate) max_time_us: Option<i64>,
-}
+/// Behind all chunks of sources: the order of what keyed steps emit, and of dead letters that are replayed.
+const LAST_OF_SOURCES: u64 = 1 << 63;
 
 /// An entry as it runs in a lane.
 pub(crate) struct LaneEntry {
     pub(crate) name: Arc<str>,
-    pub(crate) outputs: Vec<usize>,
-    /// The rows that come in (for a source: go out).
-    pub(crate) input: SchemaRef,
+    /// By output port: who takes the rows, and by which of its inputs.
+    pub(crate) outputs: Vec<Vec<(usize, usize)>>,
+    /// The rows that come in by each input (for a source: go out).
+    pub(crate) inputs: Vec<SchemaRef>,
     pub(crate) on_fault: FaultPolicy,
+    pub(crate) late: LateRows,
     pub(crate) what: LaneWhat,
 }
 
+/// What becomes of late rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LateRows {
+    #[default]
+    DeadLetters,
+    Dropped,
+    /// They leave by this output port.
+    Output(usize),
+}
+
 pub(crate) enum LaneWhat {
-    Source { reader: Arc<dyn SplitReader>, time: Option<usize> },
+    Source { reader: Arc<dyn SplitReader>, time: Option<SourceTime> },
     Step(Box<dyn Step>),
+    Split(Split),
     Union,
     Keyed(Box<dyn KeyedStep>),
     Sink,
+}
+
+/// The event time of a source's rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SourceTime {
+    pub(crate) column: usize,
+    /// Rows further than this ahead of the batch's clock are refused.
+    pub(crate) max_future_us: Option<i64>,
 }
 
 pub(crate) struct Lane {
@@ -205,7 +145,7 @@ impl Lane {
                 self.answer(Answer::Gathered(gathered))?;
             }
             Job::Merge { entry, gathered } => {
-                self.merge(entry, &gathered)?;
+                self.merge(entry, gathered)?;
                 self.answer(Answer::JobDone)?;
             }
             Job::Report => {
@@ -252,7 +192,11 @@ impl Lane {
             match read {
                 Read::Chunk { entry, split, number, chunk, took } => {
                     self.report.counts[entry].busy += took;
-                    let ctx = BatchCtx { seed: mix(run.ctx.seed, split as u64, number), ..run.ctx };
+                    let ctx = BatchCtx {
+                        seed: mix(run.ctx.seed, split as u64, number),
+                        order: (split as u64) << 32 | number,
+                        ..run.ctx
+                    };
                     self.take_chunk(&ctx, run, entry, chunk)?;
                 }
                 Read::End => self.answer(Answer::SplitDone)?,
@@ -268,7 +212,7 @@ impl Lane {
         Ok(())
     }
 
-    fn reading(&self, batch: BatchId, splits: &[(usize, Split)]) -> Reading {
+    fn reading(&self, batch: BatchId, splits: &[(usize, source::Split)]) -> Reading {
         Reading::new(batch, splits, &self.entries, self.number, self.lanes)
     }
 
@@ -285,53 +229,97 @@ impl Lane {
         let counts = &mut self.report.counts[entry];
         counts.rows_in += chunk.rows.num_rows() as u64;
         counts.calls += 1;
-        if let LaneWhat::Source { time: Some(time), .. } = self.entries[entry].what {
-            let times = chunk.rows.column(time).as_primitive::<TimestampMicrosecondType>();
-            counts.max_time_us = counts.max_time_us.max(arrow_arith::aggregate::max(times));
+        let mut rows = chunk.rows;
+        if let LaneWhat::Source { time: Some(SourceTime { column, max_future_us }), .. } =
+            self.entries[entry].what
+        {
+            let times = rows.column(column).as_primitive::<TimestampMicrosecondType>();
+            counts.without_time += times.null_count() as u64;
+            let mut max_us = arrow_arith::aggregate::max(times);
+            let limit_us = max_future_us.map(|us| ctx.now_us.saturating_add(us));
+            if let (Some(limit_us), Some(_)) = (limit_us, max_us.filter(|max_us| Some(*max_us) > limit_us)) {
+                let (kept, ahead) = refused::without_future(&rows, column, limit_us)
+                    .map_err(|error| self.failed(entry, error.to_string()))?;
+                self.refuse(ctx, run, entry, 0, &rows, &ahead)?;
+                rows = kept;
+                max_us = arrow_arith::aggregate::max(
+                    rows.column(column).as_primitive::<TimestampMicrosecondType>(),
+                );
+            }
+            let counts = &mut self.report.counts[entry];
+            counts.max_time_us = counts.max_time_us.max(max_us);
         }
-        self.deliver(ctx, run, entry, chunk.rows)
+        self.deliver(ctx, run, entry, 0, rows)
     }
 
-    /// Rows that leave an entry.
-    fn deliver(&mut self, ctx: &BatchCtx, run: &Run, entry: usize, rows: RecordBatch) -> Result<(), Stop> {
+    /// Rows that leave an entry by one of its outputs.
+    fn deliver(
+        &mut self,
+        ctx: &BatchCtx,
+        run: &Run,
+        entry: usize,
+        port: usize,
+        rows: RecordBatch,
+    ) -> Result<(), Stop> {
         if rows.num_rows() == 0 {
             return Ok(());
         }
         self.report.counts[entry].rows_out += rows.num_rows() as u64;
-        self.taps.give(entry, ctx.batch, &rows);
-        for i in 0..self.entries[entry].outputs.len() {
-            self.feed(ctx, run, self.entries[entry].outputs[i], &rows)?;
+        self.taps.give(entry, port, ctx.batch, &rows);
+        for i in 0..self.entries[entry].outputs[port].len() {
+            let (to, input) = self.entries[entry].outputs[port][i];
+            self.feed(ctx, run, to, input, &rows)?;
         }
         Ok(())
     }
 
     /// Rows that come to an entry.
-    fn feed(&mut self, ctx: &BatchCtx, run: &Run, entry: usize, rows: &RecordBatch) -> Result<(), Stop> {
+    fn feed(
+        &mut self,
+        ctx: &BatchCtx,
+        run: &Run,
+        entry: usize,
+        input: usize,
+        rows: &RecordBatch,
+    ) -> Result<(), Stop> {
         let ctx = BatchCtx { watermark_us: run.watermarks_us[entry], ..*ctx };
-        let Some(verdicts) = run.verdicts.get(&entry) else { return self.pass(&ctx, run, entry, rows) };
+        let Some(verdicts) = run.verdicts.get(&entry) else {
+            return self.pass(&ctx, run, entry, input, rows);
+        };
         let set_aside = verdicts.set_aside(rows);
         let (refused, rest) = set_aside.map_err(|error| self.failed(entry, error.to_string()))?;
         self.report.counts[entry].rows_in += refused.len() as u64;
-        self.refuse(&ctx, entry, rows, &refused)?;
-        if rest.num_rows() == 0 { Ok(()) } else { self.pass(&ctx, run, entry, &rest) }
+        self.refuse(&ctx, run, entry, input, rows, &refused)?;
+        if rest.num_rows() == 0 { Ok(()) } else { self.pass(&ctx, run, entry, input, &rest) }
     }
 
     /// Rows that an entry works on.
-    fn pass(&mut self, ctx: &BatchCtx, run: &Run, entry: usize, rows: &RecordBatch) -> Result<(), Stop> {
+    fn pass(
+        &mut self,
+        ctx: &BatchCtx,
+        run: &Run,
+        entry: usize,
+        input: usize,
+        rows: &RecordBatch,
+    ) -> Result<(), Stop> {
         let count = rows.num_rows() as u64;
         let start = self.clock.monotonic();
         let (result, refused) = match &mut self.entries[entry].what {
             LaneWhat::Step(step) => match step.apply(ctx, rows) {
-                Ok(applied) => (Ok(Some(applied.rows)), applied.rejected),
+                Ok(applied) => (Ok(vec![applied.rows]), applied.rejected),
                 Err(error) => (Err(error), Vec::new()),
             },
-            LaneWhat::Keyed(step) => match step.accumulate(ctx, rows) {
-                Ok(refused) => (Ok(None), refused),
+            LaneWhat::Split(split) => match split.apply(rows) {
+                Ok((branches, refused)) => (Ok(branches), refused),
                 Err(error) => (Err(error), Vec::new()),
             },
-            LaneWhat::Union | LaneWhat::Source { .. } => (Ok(Some(rows.clone())), Vec::new()),
+            LaneWhat::Keyed(step) => match step.accumulate(ctx, input, rows) {
+                Ok(refused) => (Ok(Vec::new()), refused),
+                Err(error) => (Err(error), Vec::new()),
+            },
+            LaneWhat::Union | LaneWhat::Source { .. } => (Ok(vec![rows.clone()]), Vec::new()),
             LaneWhat::Sink => {
-                self.taps.give(entry, ctx.batch, rows);
+                self.taps.give(entry, 0, ctx.batch, rows);
                 self.report.counts[entry].rows_in += count;
                 return Ok(self.answer(Answer::Rows { entry, rows: rows.clone() })?);
             }
@@ -341,72 +329,20 @@ impl Lane {
         counts.calls += 1;
         counts.busy += self.clock.monotonic().saturating_sub(start);
         self.keep_verdicts(run, entry, rows, &refused)?;
-        self.refuse(ctx, entry, rows, &refused)?;
-        match result.map_err(|error| self.failed(entry, error.to_string()))? {
-            Some(out) => self.deliver(ctx, run, entry, out),
-            None => Ok(()),
-        }
-    }
-
-    /// Remembers the rows that exceeded their time, for the batch's plan.
-    fn keep_verdicts(
-        &mut self,
-        run: &Run,
-        entry: usize,
-        rows: &RecordBatch,
-        refused: &[RejectedRow],
-    ) -> Result<(), Stop> {
-        let name = &self.entries[entry].name;
-        let new = verdicts(name, rows, refused).map_err(|error| self.failed(entry, error.to_string()))?;
-        if let (true, Some(first)) = (run.settled, new.first()) {
-            let message = format!(
-                "batch {} was run before, and a row that passed then exceeds its time now: {}; a larger `deadline` of \
-                 the step gives a slower machine more time",
-                run.ctx.batch, first.reason
-            );
-            return Err(Stop::Failed(LaneFailure { entry: name.to_string(), message, transient: true }));
-        }
-        self.report.timed_out.extend(new);
-        Ok(())
-    }
-
-    fn refuse(
-        &mut self,
-        ctx: &BatchCtx,
-        entry: usize,
-        rows: &RecordBatch,
-        refused: &[RejectedRow],
-    ) -> Result<(), Stop> {
-        let Some(first) = refused.first() else { return Ok(()) };
-        let late = refused.iter().filter(|row| row.kind == DeadLetterKind::Late).count() as u64;
-        self.report.counts[entry].late += late;
-        match self.entries[entry].on_fault {
-            FaultPolicy::Fail => {
-                let message =
-                    format!("on_fault is `fail`, and a row was refused: {} ({})", first.reason, first.kind);
-                Err(self.failed(entry, message))
-            }
-            FaultPolicy::Drop => {
-                self.report.counts[entry].dropped += refused.len() as u64;
-                Ok(())
-            }
-            FaultPolicy::DeadLetter => {
-                let name = Arc::clone(&self.entries[entry].name);
-                let letters = row_letters(&name, ctx.batch, rows, refused);
-                self.report.letters.extend(letters.map_err(|error| self.failed(entry, error))?);
-                Ok(())
-            }
-        }
+        self.refuse(ctx, run, entry, input, rows, &refused)?;
+        let out = result.map_err(|error| self.failed(entry, error.to_string()))?;
+        out.into_iter().enumerate().try_for_each(|(port, rows)| self.deliver(ctx, run, entry, port, rows))
     }
 
     /// Dead letters go through their entry again, as the batch's last rows.
     fn replay(&mut self, run: &Run, entry: usize, payloads: &[Payload]) -> Result<(), Stop> {
-        let ctx = BatchCtx { seed: mix(run.ctx.seed, u64::MAX, entry as u64), ..run.ctx };
+        let ctx =
+            BatchCtx { seed: mix(run.ctx.seed, u64::MAX, entry as u64), order: LAST_OF_SOURCES, ..run.ctx };
         let raw: Vec<&[u8]> = payloads
             .iter()
             .filter_map(|payload| match payload {
                 Payload::Raw(bytes) => Some(bytes.as_slice()),
-                Payload::Row(_) => None,
+                Payload::Row { .. } => None,
             })
             .collect();
         if let LaneWhat::Source { reader, .. } = &self.entries[entry].what
@@ -416,35 +352,29 @@ impl Lane {
             return self.take_chunk(&ctx, run, entry, chunk);
         }
         for payload in payloads {
-            let Payload::Row(text) = payload else { continue };
-            let row =
-                decode_row(text, &self.entries[entry].input).map_err(|error| self.failed(entry, error))?;
-            self.feed(&ctx, run, entry, &row)?;
+            let Payload::Row { input, text } = payload else { continue };
+            let Some(schema) = self.entries[entry].inputs.get(*input) else { continue };
+            let row = decode_row(text, schema).map_err(|error| self.failed(entry, error))?;
+            self.feed(&ctx, run, entry, *input, &row)?;
         }
         Ok(())
     }
 
-    fn merge(&mut self, entry: usize, gathered: &[RecordBatch]) -> Result<(), Stop> {
+    fn merge(&mut self, entry: usize, mut gathered: Vec<Parcel>) -> Result<(), Stop> {
         let Some(run) = self.run.clone() else { return Ok(()) };
         let ctx = BatchCtx { watermark_us: run.watermarks_us[entry], ..run.ctx };
         let start = self.clock.monotonic();
         let LaneWhat::Keyed(step) = &mut self.entries[entry].what else { return Ok(()) };
-        let mut result = gathered.iter().try_for_each(|part| step.merge(&ctx, part));
-        let mut emitted = Vec::new();
-        if result.is_ok() {
-            match step.emit(&ctx) {
-                Ok(batches) => emitted = batches,
-                Err(error) => result = Err(error),
-            }
-        }
+        gathered.sort_by_key(|parcel| parcel.order);
+        let emitted = step.merge(&ctx, &gathered).and_then(|()| step.emit(&ctx));
+        drop(gathered);
         self.report.counts[entry].busy += self.clock.monotonic().saturating_sub(start);
-        result.map_err(|error| self.failed(entry, error.to_string()))?;
+        let emitted = emitted.map_err(|error| self.failed(entry, error.to_string()))?;
         emitted.into_iter().enumerate().try_for_each(|(i, rows)| {
-            let ctx = BatchCtx {
-                seed: mix(ctx.seed, entry as u64, (u64::from(self.number) << 32) | i as u64),
-                ..ctx
-            };
-            self.deliver(&ctx, &run, entry, rows)
+            let place = (u64::from(self.number) << 32) | i as u64;
+            let ctx =
+                BatchCtx { seed: mix(ctx.seed, entry as u64, place), order: LAST_OF_SOURCES | place, ..ctx };
+            self.deliver(&ctx, &run, entry, 0, rows)
         })
     }
 

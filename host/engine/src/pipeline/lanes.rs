@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::lane::{Answer, Job, Lane, LaneFailure, Report, Run};
 use crate::checkpoint::StoredChunk;
-use crate::steps::Extent;
+use crate::steps::{Extent, Parcel};
 
 /// Answers that may wait in a lane's queue, mostly chunks of rows; then the lane waits.
 const QUEUE_ANSWERS: usize = 16;
@@ -69,14 +69,13 @@ impl Lanes {
         entry: usize,
         take: &mut impl FnMut(usize, RecordBatch) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut gathered: Vec<Vec<RecordBatch>> =
-            vec![Vec::with_capacity(self.lanes.len()); self.lanes.len()];
+        let mut gathered: Vec<Vec<Parcel>> = vec![Vec::new(); self.lanes.len()];
         for lane in &self.lanes {
             lane.ask(Job::Exchange(entry));
         }
         for lane in &self.lanes {
             if let Answer::Gathered(parts) = lane.answer()? {
-                parts.into_iter().zip(&mut gathered).for_each(|(part, to)| to.push(part));
+                parts.into_iter().zip(&mut gathered).for_each(|(part, to)| to.extend(part));
             }
         }
         for (lane, gathered) in self.lanes.iter().zip(gathered) {

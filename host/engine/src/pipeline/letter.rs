@@ -13,6 +13,7 @@ use crate::steps::RejectedRow;
 /// The refused rows of `rows`, each with its reason.
 pub(crate) fn row_letters(
     entry: &Arc<str>,
+    input: usize,
     batch: BatchId,
     rows: &RecordBatch,
     refused: &[RejectedRow],
@@ -26,7 +27,7 @@ pub(crate) fn row_letters(
         kind: row.kind,
         reason: row.reason.clone(),
         origin: format!("batch {batch}, row {} of a chunk that came to {entry}", row.row),
-        payload: Payload::Row(text),
+        payload: Payload::Row { input, text },
     });
     Ok(letters.collect())
 }
@@ -89,10 +90,10 @@ mod tests {
         let refused: Vec<RejectedRow> = (0..3)
             .map(|row| RejectedRow { row, kind: DeadLetterKind::Rejected, reason: format!("no {row}") })
             .collect();
-        let letters = row_letters(&"step".into(), BatchId(7), &rows, &refused).unwrap();
+        let letters = row_letters(&"step".into(), 0, BatchId(7), &rows, &refused).unwrap();
         for (i, letter) in letters.iter().enumerate() {
             assert_eq!(letter.reason, format!("no {i}"));
-            let Payload::Row(text) = &letter.payload else { panic!("a row") };
+            let Payload::Row { text, .. } = &letter.payload else { panic!("a row") };
             assert_eq!(decode_row(text, &schema).unwrap(), rows.slice(i, 1), "{text}");
         }
     }

@@ -14,6 +14,7 @@ mod draft;
 mod entry;
 mod graph;
 mod guarantee;
+mod kinds;
 
 mod ahead;
 mod attempt;
@@ -43,13 +44,14 @@ pub use connect::{
 pub use deployment::{ColumnInfo, Deployment, EntryInfo, Environment, Plugins};
 pub use draft::Draft;
 pub use error::{SpecError, read, unknown_name};
+pub use kinds::{
+    AggregateBody, AggregateSpec, DedupBody, DedupSpec, Emit, FaultPolicy, FilterSpec, Keyed, LatePolicy,
+    Named, SelectSpec, SplitSpec, StepSpec, UnionSpec, WasmSpec, WindowSpec,
+};
 pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};
 pub use running::Running;
-pub use spec::{
-    AggregateSpec, CheckpointSpec, Delivery, Emit, EventTimeSpec, FaultPolicy, PipelineSpec, SinkSpec,
-    SourceSpec, StepSpec, WasmSpec, WindowSpec,
-};
+pub use spec::{CheckpointSpec, Delivery, EventTimeSpec, PipelineSpec, SinkSpec, SourceSpec};
 pub use status::{
     Events, Guarantee, LogLine, MetricValue, PipelineState, PluginMetric, SharedEvents, TapRows,
 };

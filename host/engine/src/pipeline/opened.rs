@@ -8,19 +8,22 @@ use millstream_wasm::{Level, Observer};
 
 use super::attempt::Shared;
 use super::connect::{OpenSource, SinkCtx, SourceCtx};
-use super::deployment::{Deployment, Entry, What};
+use super::deployment::Deployment;
+use super::entry::What;
 use super::failure::Failure;
-use super::graph::Role;
-use super::lane::{Lane, LaneEntry, LaneWhat, Report};
+use super::graph::{Feed, Role};
+use super::kinds::FaultPolicy;
+use super::lane::{Lane, LaneEntry, LaneWhat, LateRows, Report, SourceTime};
 use super::lanes::{Lanes, answer_queue};
 use super::sink_thread::SinkThread;
-use super::spec::{Delivery, FaultPolicy};
+use super::spec::Delivery;
 use super::status::{LogLine, MetricValue, PluginMetric, SharedEvents};
+use super::units::Span;
 use super::watermark::TimeNode;
 use crate::clock::SharedClock;
 use crate::journal::{Inbox, Journal, JournalOptions, JournalSource};
 use crate::source::{Poll, Source};
-use crate::steps::{Filter, Select, Step, Wasm};
+use crate::steps::{Filter, Select, Split, Step, Wasm};
 
 /// A source at work.
 pub(crate) struct OpenedSource {
@@ -30,6 +33,9 @@ pub(crate) struct OpenedSource {
     _receiving: Option<Box<dyn Send>>,
     pub(crate) source: Box<dyn Source>,
     idle_us: Option<i64>,
+    max_future_us: Option<i64>,
+    /// Every row so far had no event time, and nobody was told yet.
+    pub(crate) never_timed: bool,
     last_rows_us: Option<i64>,
     pub(crate) backlog_bytes: u64,
     pub(crate) last_poll_was_empty: bool,
@@ -56,7 +62,9 @@ pub(crate) fn open_sources(
     for (i, node) in deployment.graph.nodes.iter().enumerate() {
         let entry = &mut deployment.entries[i];
         let What::Source { event_time, .. } = &entry.what else { continue };
-        let idle_us = event_time.as_ref().and_then(|time| time.idle).map(super::units::Span::us);
+        let idle_us = event_time.as_ref().and_then(|time| time.idle).map(Span::us);
+        let max_future_us = event_time.as_ref().and_then(|time| time.max_future).map(Span::us);
+        let never_timed = event_time.is_some();
         let (delivery, now) = (deployment.spec.delivery, deployment.spec.trigger.available_now);
         // Planning is over: the plan itself is used up by opening.
         let What::Source { plan, .. } = std::mem::replace(&mut entry.what, What::Union) else { continue };
@@ -88,6 +96,8 @@ pub(crate) fn open_sources(
             _receiving: receiving,
             source,
             idle_us,
+            max_future_us,
+            never_timed,
             last_rows_us: None,
             backlog_bytes: 0,
             last_poll_was_empty: false,
@@ -113,7 +123,7 @@ pub(crate) fn open_sinks(
             pipeline: deployment.spec.name.clone(),
             pipeline_id: pipeline_id.to_owned(),
             entry: node.name.to_string(),
-            schema: Arc::clone(&entry.schema),
+            schema: Arc::clone(&entry.outlets[0].schema),
             durable,
             dir: shared.dir.join("sinks").join(&*node.name),
         };
@@ -169,15 +179,21 @@ fn lane_entries(
     for (i, node) in deployment.graph.nodes.iter().enumerate() {
         let entry = &deployment.entries[i];
         let failed = |message: String| Failure::permanent(format!("{}: {message}", node.name));
-        let mut on_fault = FaultPolicy::default();
+        let (mut on_fault, mut late) = (FaultPolicy::default(), LateRows::default());
         let what = match (&entry.what, node.role) {
             (_, Role::Sink) => LaneWhat::Sink,
             (_, Role::Source) => {
                 let Some(source) = sources.iter().find(|source| source.entry == i) else { continue };
-                LaneWhat::Source { reader: source.source.reader(), time: entry.event_time }
+                let max_future_us = source.max_future_us;
+                let time = entry.outlets[0].event_time;
+                let time = time.map(|time| SourceTime { column: time.column, max_future_us });
+                LaneWhat::Source { reader: source.source.reader(), time }
             }
-            (What::Filter(predicate), _) => step(Filter::new(predicate.clone(), Arc::clone(&entry.schema))),
+            (What::Filter(predicate), _) => {
+                step(Filter::new(predicate.clone(), Arc::clone(&entry.outlets[0].schema)))
+            }
             (What::Select(projection), _) => step(Select::new(projection.clone())),
+            (What::Split(branches), _) => LaneWhat::Split(Split::new(branches.clone())),
             (What::Wasm(wasm), _) => {
                 on_fault = wasm.on_fault;
                 let observer = StepObserver {
@@ -188,18 +204,18 @@ fn lane_entries(
                 let transform = wasm.open(Arc::new(observer)).map_err(|error| failed(error.to_string()))?;
                 step(Wasm::new(transform, wasm.operator.clone()))
             }
-            (What::Aggregate(plan), _) => {
-                let grouped = plan.build(number, lanes).map_err(|error| failed(error.to_string()))?;
-                LaneWhat::Keyed(Box::new(grouped))
+            (What::Keyed { plan, late: policy }, _) => {
+                late = *policy;
+                LaneWhat::Keyed(plan.build(number, lanes).map_err(|error| failed(error.to_string()))?)
             }
             (What::Union | What::Source { .. } | What::Sink(_), Role::Step) => LaneWhat::Union,
         };
-        let input = input_schema(deployment, i, entry);
         entries.push(LaneEntry {
             name: Arc::clone(&node.name),
             outputs: node.outputs.clone(),
-            input,
+            inputs: input_schemas(deployment, i),
             on_fault,
+            late,
             what,
         });
     }
@@ -210,22 +226,31 @@ fn step(step: impl Step + 'static) -> LaneWhat {
     LaneWhat::Step(Box::new(step))
 }
 
-fn input_schema(deployment: &Deployment, i: usize, entry: &Entry) -> SchemaRef {
-    let first = deployment.graph.nodes[i].inputs.first();
-    first.map_or_else(|| Arc::clone(&entry.schema), |input| Arc::clone(&deployment.entries[*input].schema))
+/// The rows that come in by each input; for a source, those that it reads.
+fn input_schemas(deployment: &Deployment, i: usize) -> Vec<SchemaRef> {
+    let node = &deployment.graph.nodes[i];
+    let schema = |feed: &Feed| Arc::clone(&deployment.entries[feed.entry].outlets[feed.port].schema);
+    if node.role == Role::Source {
+        return vec![schema(&Feed { entry: i, port: 0 })];
+    }
+    node.inputs.iter().map(schema).collect()
 }
 
 /// The entries as their watermarks depend on them.
 pub(crate) fn time_nodes(deployment: &Deployment) -> Vec<TimeNode> {
     let pairs = deployment.graph.nodes.iter().zip(&deployment.entries);
     pairs
-        .map(|(node, entry)| match &entry.what {
-            What::Source { event_time: Some(time), .. } => TimeNode::Source { delay_us: time.delay.us() },
-            What::Source { event_time: None, .. } => TimeNode::Timeless,
-            What::Aggregate(_) if entry.event_time.is_some() => {
-                TimeNode::Holds { inputs: node.inputs.clone() }
+        .map(|(node, entry)| {
+            let inputs = node.inputs.iter().map(|feed| feed.entry).collect();
+            match &entry.what {
+                What::Source { event_time: Some(time), .. } => TimeNode::Source { delay_us: time.delay.us() },
+                What::Source { event_time: None, .. } => TimeNode::Timeless,
+                What::Keyed { plan, .. } => match plan.holds_back_us() {
+                    Some(back_us) => TimeNode::Holds { inputs, back_us },
+                    None => TimeNode::Through { inputs },
+                },
+                _ => TimeNode::Through { inputs },
             }
-            _ => TimeNode::Through { inputs: node.inputs.clone() },
         })
         .collect()
 }
@@ -233,7 +258,7 @@ pub(crate) fn time_nodes(deployment: &Deployment) -> Vec<TimeNode> {
 /// The keyed steps, each after those it depends on.
 pub(crate) fn keyed_entries(deployment: &Deployment) -> Vec<usize> {
     let entries = deployment.entries.iter().enumerate();
-    entries.filter(|(_, entry)| matches!(entry.what, What::Aggregate(_))).map(|(i, _)| i).collect()
+    entries.filter(|(_, entry)| matches!(entry.what, What::Keyed { .. })).map(|(i, _)| i).collect()
 }
 
 /// What a plugin says goes to the pipeline's log and metrics.

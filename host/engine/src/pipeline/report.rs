@@ -64,7 +64,7 @@ impl Reporter {
             name: node.name.to_string(),
             role: node.role,
             kind: deployment.kind(&node.name).to_owned(),
-            keyed: deployment.kind(&node.name) == "aggregate",
+            keyed: deployment.is_keyed(&node.name),
         };
         Self {
             id,
@@ -234,6 +234,7 @@ fn add(to: &mut Counts, from: &Counts) {
     to.busy += from.busy;
     to.late += from.late;
     to.dropped += from.dropped;
+    to.without_time += from.without_time;
     to.max_time_us = to.max_time_us.max(from.max_time_us);
 }
 

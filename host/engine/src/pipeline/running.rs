@@ -11,6 +11,7 @@ use super::attempt::{Attempt, Shared};
 use super::control::Controls;
 use super::deployment::{Deployment, Environment};
 use super::failure::{End, Failure};
+use super::graph::{Feed, Graph};
 use super::patience::Patience;
 use super::spec::PipelineSpec;
 use super::status::{LogLine, PipelineState, SharedEvents};
@@ -23,7 +24,7 @@ use crate::sqlite::StoreError;
 pub struct Running {
     shared: Arc<Shared>,
     state: Arc<StateCell>,
-    names: Vec<Arc<str>>,
+    graph: Graph,
     driver: Option<JoinHandle<()>>,
 }
 
@@ -39,13 +40,13 @@ impl Running {
         env: &Environment,
         events: SharedEvents,
     ) -> Result<Self, std::io::Error> {
-        let names: Vec<Arc<str>> = deployment.graph.nodes.iter().map(|node| Arc::clone(&node.name)).collect();
+        let graph = deployment.graph.clone();
         let state = Arc::new(StateCell::default());
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             env: env.clone(),
             events: Arc::clone(&events),
-            taps: Arc::new(Taps::new(names.len())),
+            taps: Arc::new(Taps::new(graph.nodes.len())),
             controls: Controls::default(),
             run_id: format!("{:016x}", (env.random)()),
         });
@@ -53,7 +54,7 @@ impl Running {
             let (shared, state) = (Arc::clone(&shared), Arc::clone(&state));
             move || Driver { shared, state, patience: Patience::default() }.run(deployment)
         })?;
-        Ok(Self { shared, state, names, driver: Some(driver) })
+        Ok(Self { shared, state, graph, driver: Some(driver) })
     }
 
     /// Its state now.
@@ -82,9 +83,9 @@ impl Running {
     /// Gives rows that pass an entry to `tap` until that answers false. False: there is no such entry.
     #[must_use]
     pub fn tap(&self, entry: &str, tap: TapFn) -> bool {
-        let place = self.names.iter().position(|name| **name == *entry);
-        if let Some(place) = place {
-            self.shared.taps.add(place, tap);
+        let place = self.graph.find_port(entry);
+        if let Some(Feed { entry, port }) = place {
+            self.shared.taps.add(entry, port, tap);
         }
         place.is_some()
     }

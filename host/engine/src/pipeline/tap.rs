@@ -21,7 +21,7 @@ pub(crate) struct Taps {
 struct Taps1 {
     any: AtomicBool,
     /// Guards the list; held while rows are given.
-    list: Mutex<Vec<TapFn>>,
+    list: Mutex<Vec<(usize, TapFn)>>,
 }
 
 impl Taps {
@@ -29,19 +29,20 @@ impl Taps {
         Self { entries: (0..entries).map(|_| Taps1::default()).collect() }
     }
 
-    pub(crate) fn add(&self, entry: usize, tap: TapFn) {
+    /// Watches one of an entry's outputs.
+    pub(crate) fn add(&self, entry: usize, port: usize, tap: TapFn) {
         let entry = &self.entries[entry];
-        entry.list.lock().unwrap_or_else(PoisonError::into_inner).push(tap);
+        entry.list.lock().unwrap_or_else(PoisonError::into_inner).push((port, tap));
         entry.any.store(true, Ordering::Release);
     }
 
-    pub(crate) fn give(&self, entry: usize, batch: BatchId, rows: &RecordBatch) {
+    pub(crate) fn give(&self, entry: usize, port: usize, batch: BatchId, rows: &RecordBatch) {
         let entry = &self.entries[entry];
         if !entry.any.load(Ordering::Acquire) {
             return;
         }
         let mut list = entry.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.retain(|tap| tap(TapRows { batch, rows: rows.clone() }));
+        list.retain(|(watched, tap)| *watched != port || tap(TapRows { batch, rows: rows.clone() }));
         entry.any.store(!list.is_empty(), Ordering::Release);
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::spec::WatermarkPolicy;
+
 /// An entry, as far as its watermark depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TimeNode {
@@ -15,13 +17,14 @@ pub(crate) enum TimeNode {
     /// Rows pass at once.
     Through { inputs: Vec<usize> },
     /// Rows are held until the watermark passes: what comes out in a batch was due at the watermark
-    /// of the batch before, so those downstream live by that one.
-    Holds { inputs: Vec<usize> },
+    /// of the batch before, less `back_us`, so those downstream live by that.
+    Holds { inputs: Vec<usize>, back_us: i64 },
 }
 
 /// What the watermarks of a pipeline follow from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Watermarks {
+    policy: WatermarkPolicy,
     /// By entry; only sources have seen something.
     seen_us: Vec<Option<i64>>,
     /// By entry; only sources can be idle.
@@ -39,8 +42,9 @@ pub(crate) struct SavedMark {
 }
 
 impl Watermarks {
-    pub(crate) fn new(entries: usize) -> Self {
-        Self { seen_us: vec![None; entries], idle: vec![false; entries], given_us: vec![None; entries] }
+    pub(crate) fn new(entries: usize, policy: WatermarkPolicy) -> Self {
+        let nothing = vec![None; entries];
+        Self { policy, seen_us: nothing.clone(), idle: vec![false; entries], given_us: nothing }
     }
 
     /// By the names of entries, because a changed pipeline has them at other places.
@@ -50,8 +54,12 @@ impl Watermarks {
         names.iter().enumerate().map(|(i, name)| (name.to_string(), mark(i))).collect()
     }
 
-    pub(crate) fn load(saved: &BTreeMap<String, SavedMark>, names: &[Arc<str>]) -> Self {
-        let mut marks = Self::new(names.len());
+    pub(crate) fn load(
+        saved: &BTreeMap<String, SavedMark>,
+        names: &[Arc<str>],
+        policy: WatermarkPolicy,
+    ) -> Self {
+        let mut marks = Self::new(names.len(), policy);
         for (i, name) in names.iter().enumerate() {
             let mark = saved.get(&**name).copied().unwrap_or_default();
             (marks.seen_us[i], marks.idle[i], marks.given_us[i]) = (mark.seen_us, mark.idle, mark.given_us);
@@ -76,8 +84,8 @@ impl Watermarks {
             let now = match node {
                 TimeNode::Timeless => None,
                 TimeNode::Source { delay_us } => self.seen_us[i].map(|max| max.saturating_sub(*delay_us)),
-                TimeNode::Through { inputs } | TimeNode::Holds { inputs } => {
-                    self.least(nodes, &before, inputs)
+                TimeNode::Through { inputs } | TimeNode::Holds { inputs, .. } => {
+                    self.of_inputs(nodes, &before, inputs)
                 }
             };
             self.given_us[i] = self.given_us[i].max(now);
@@ -90,14 +98,17 @@ impl Watermarks {
         self.clone().advance(nodes) != self.given_us
     }
 
-    /// The least over inputs that count; none while one of them has seen nothing.
-    fn least(&self, nodes: &[TimeNode], before: &[Option<i64>], inputs: &[usize]) -> Option<i64> {
+    /// Over inputs that count, the least; none while one of them has seen nothing. Or the greatest.
+    fn of_inputs(&self, nodes: &[TimeNode], before: &[Option<i64>], inputs: &[usize]) -> Option<i64> {
         let counting = inputs.iter().filter(|input| self.counts(nodes, **input));
         let out = |input: &usize| match nodes[*input] {
-            TimeNode::Holds { .. } => before[*input],
+            TimeNode::Holds { back_us, .. } => before[*input].map(|us| us.saturating_sub(back_us)),
             _ => self.given_us[*input],
         };
-        counting.map(out).min().flatten()
+        match self.policy {
+            WatermarkPolicy::Min => counting.map(out).min().flatten(),
+            WatermarkPolicy::Max => counting.map(out).max().flatten(),
+        }
     }
 
     /// Whether an entry has a source that says something about time.
@@ -105,7 +116,7 @@ impl Watermarks {
         match &nodes[entry] {
             TimeNode::Timeless => false,
             TimeNode::Source { .. } => !self.idle[entry],
-            TimeNode::Through { inputs } | TimeNode::Holds { inputs } => {
+            TimeNode::Through { inputs } | TimeNode::Holds { inputs, .. } => {
                 inputs.iter().any(|input| self.counts(nodes, *input))
             }
         }
@@ -124,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_slowest_source_holds_the_watermark() {
-        let mut marks = Watermarks::new(3);
+        let mut marks = Watermarks::new(3, WatermarkPolicy::Min);
         assert_eq!(marks.advance(&union())[2], None);
         marks.see(0, 100);
         assert_eq!(marks.advance(&union())[2], None);
@@ -135,8 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn or_the_fastest_source_moves_it() {
+        let mut marks = Watermarks::new(3, WatermarkPolicy::Max);
+        marks.see(0, 100);
+        assert_eq!(marks.advance(&union())[2], Some(95));
+        marks.see(1, 50);
+        assert_eq!(marks.advance(&union())[2], Some(95));
+        marks.see(1, 500);
+        assert_eq!(marks.advance(&union())[2], Some(500));
+    }
+
+    #[test]
     fn an_idle_source_is_left_out_and_the_watermark_never_falls() {
-        let mut marks = Watermarks::new(3);
+        let mut marks = Watermarks::new(3, WatermarkPolicy::Min);
         marks.see(0, 105);
         marks.set_idle(1, true);
         assert_eq!(marks.advance(&union())[2], Some(100));
@@ -155,7 +177,7 @@ mod tests {
             TimeNode::Timeless,
             TimeNode::Through { inputs: vec![0, 1] },
         ];
-        let mut marks = Watermarks::new(3);
+        let mut marks = Watermarks::new(3, WatermarkPolicy::Min);
         marks.see(0, 7);
         assert_eq!(marks.advance(&nodes)[2], Some(7));
     }
@@ -164,10 +186,10 @@ mod tests {
     fn behind_a_step_that_holds_rows_the_watermark_comes_a_batch_later() {
         let nodes = vec![
             TimeNode::Source { delay_us: 0 },
-            TimeNode::Holds { inputs: vec![0] },
+            TimeNode::Holds { inputs: vec![0], back_us: 0 },
             TimeNode::Through { inputs: vec![1] },
         ];
-        let mut marks = Watermarks::new(3);
+        let mut marks = Watermarks::new(3, WatermarkPolicy::Min);
         marks.see(0, 10);
         assert_eq!(marks.advance(&nodes), [Some(10), Some(10), None]);
         assert!(marks.would_advance(&nodes));

@@ -115,6 +115,19 @@ impl GroupTable {
         Ok(())
     }
 
+    /// The group of each row, where its key has one.
+    #[must_use]
+    pub fn find(&self, keys: &KeyColumn) -> Vec<Option<u32>> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut probes = Vec::with_capacity(BLOCK);
+        for first in (0..keys.len()).step_by(BLOCK) {
+            probe::fill(keys, first, BLOCK.min(keys.len() - first), &mut probes);
+            let rows = (first..).zip(&probes);
+            found.extend(rows.map(|(row, probe)| self.place_of(probe, keys, row).ok()));
+        }
+        found
+    }
+
     /// Forgets all groups and keeps the memory, unless hardly any of it was in use.
     pub fn clear(&mut self) {
         let needed = buckets_for(self.len());
@@ -167,13 +180,21 @@ impl GroupTable {
     }
 
     fn find_or_insert(&mut self, probe: &Probe, keys: &KeyColumn, row: usize) -> u32 {
+        match self.place_of(probe, keys, row) {
+            Ok(group) => group,
+            Err((at, slot)) => self.insert(probe, at, slot, keys, row),
+        }
+    }
+
+    /// The group of a key, or the free entry where it would be.
+    fn place_of(&self, probe: &Probe, keys: &KeyColumn, row: usize) -> Result<u32, (usize, usize)> {
         let mask = self.buckets.len() - 1;
         let mut at = probe.hash as usize & mask;
         loop {
             let bucket = &self.buckets[at];
             for slot in 0..2 {
                 if bucket.length[slot] == FREE {
-                    return self.insert(probe, at, slot, keys, row);
+                    return Err((at, slot));
                 }
                 if bucket.holds(slot, probe) {
                     let group = bucket.group[slot];
@@ -181,7 +202,7 @@ impl GroupTable {
                         || probe.is_null()
                         || probe::long_key(keys, row) == self.keys.raw(group)
                     {
-                        return group;
+                        return Ok(group);
                     }
                 }
             }

@@ -5,7 +5,7 @@ use arrow_schema::SchemaRef;
 
 use super::{Applied, RejectedRow, Step, StepError};
 use crate::batch::{BatchCtx, DeadLetterKind};
-use crate::expr::{EvalError, Predicate, RowFault};
+use crate::expr::{Predicate, RowFault};
 
 /// A `filter` step.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Step for Filter {
     }
 }
 
-pub(super) fn failed(error: EvalError) -> StepError {
+pub(super) fn failed(error: impl ToString) -> StepError {
     StepError::Failed(error.to_string())
 }
 

@@ -7,13 +7,14 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::aggregate::{
-    Aggregate, AggregateConfig, AggregateError, Emit, FunctionConfig, KeyConfig, WindowConfig,
+    Aggregate, AggregateConfig, AggregateError, Emit, FunctionConfig, Gap, KeyConfig, Sessions, WindowConfig,
+    WindowKind,
 };
 use super::filter::{failed, rejected};
-use super::{Extent, KeyedStep, RejectedRow, StateChunk, StateSize, StepError};
-use crate::batch::BatchCtx;
+use super::keys::both;
+use super::{Extent, KeyedPlan, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
+use crate::batch::{BatchCtx, EventTime};
 use crate::expr::{Call, Expr, ExprError, Projection};
-use crate::windows::Tumbling;
 
 /// What an `aggregate` step does, checked against its input.
 #[derive(Clone, Debug)]
@@ -27,8 +28,10 @@ pub struct GroupedPlan {
 pub struct GroupedParts<'a> {
     /// Output column and expression of each key.
     pub by: &'a [(String, String)],
-    /// The windows, and the time column of the input.
-    pub window: Option<(Tumbling, usize)>,
+    /// The windows, over the event time of the input.
+    pub window: Option<WindowConfig>,
+    /// For sessions whose rows say their gap themselves: an expression, in seconds.
+    pub gap: Option<&'a str>,
     /// Output column and call of each function.
     pub compute: &'a [(String, String)],
     /// When results go on.
@@ -78,31 +81,45 @@ impl GroupedPlan {
                 distinct: call.distinct,
             });
         }
-        let window = parts.window.map(|(tumbling, column)| {
-            let expr = Expr::column(column, input);
-            WindowConfig { tumbling, time_column: add(expr) }
+        let mut window = parts.window.clone().map(|window| {
+            let column = add(Expr::column(window.time.column, input));
+            WindowConfig { time: EventTime { column, ..window.time }, ..window }
         });
+        if let (Some(text), Some(window)) = (parts.gap, &mut window) {
+            let micros = format!("CAST(({text}) * 1000000 AS BIGINT)");
+            let expr = Expr::compile(&micros, input).map_err(|error| at("window", "session", &error))?;
+            window.kind = WindowKind::Session(Gap::Column(add(expr)));
+        }
         let projection = Projection::from_exprs(columns);
         let input = Arc::clone(projection.schema());
         let config =
             AggregateConfig { input, keys, window, functions, emit: parts.emit, worker: 0, workers: 1 };
-        let schema = Aggregate::new(config.clone()).map_err(|error| below(&error))?.schema();
+        let schema = match is_session(&config) {
+            true => Sessions::new(config.clone()).map(|step| step.schema()),
+            false => Aggregate::new(config.clone()).map(|step| step.schema()),
+        };
+        let schema = schema.map_err(|error| below(&error))?;
         Ok(Self { projection, config, schema })
     }
+}
 
-    /// The schema of the results.
-    #[must_use]
-    pub fn schema(&self) -> &SchemaRef {
+impl KeyedPlan for GroupedPlan {
+    fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// The step on one of several workers.
-    ///
-    /// # Errors
-    /// As [`GroupedPlan::new`], or when there are too many workers.
-    pub fn build(&self, worker: u32, workers: u32) -> Result<Grouped, AggregateError> {
+    fn holds_back_us(&self) -> Option<i64> {
+        self.config.window.as_ref().map(|window| window.lateness_us)
+    }
+
+    fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {
         let config = AggregateConfig { worker, workers, ..self.config.clone() };
-        Ok(Grouped { projection: self.projection.clone(), aggregate: Aggregate::new(config)? })
+        let aggregate: Box<dyn KeyedStep> = if is_session(&config) {
+            Box::new(Sessions::new(config).map_err(failed)?)
+        } else {
+            Box::new(Panes(Aggregate::new(config).map_err(failed)?))
+        };
+        Ok(Box::new(Grouped { projection: self.projection.clone(), aggregate }))
     }
 }
 
@@ -114,37 +131,36 @@ fn below(error: &AggregateError) -> GroupedError {
     GroupedError { path: String::new(), message: error.to_string() }
 }
 
+fn is_session(config: &AggregateConfig) -> bool {
+    matches!(config.window, Some(WindowConfig { kind: WindowKind::Session(_), .. }))
+}
+
 /// An `aggregate` step on one worker.
-pub struct Grouped {
+struct Grouped {
     projection: Projection,
-    aggregate: Aggregate,
+    aggregate: Box<dyn KeyedStep>,
 }
 
 impl KeyedStep for Grouped {
-    fn schema(&self) -> SchemaRef {
-        self.aggregate.schema()
-    }
-
-    fn accumulate(&mut self, ctx: &BatchCtx, input: &RecordBatch) -> Result<Vec<RejectedRow>, StepError> {
+    fn accumulate(
+        &mut self,
+        ctx: &BatchCtx,
+        port: usize,
+        input: &RecordBatch,
+    ) -> Result<Vec<RejectedRow>, StepError> {
         let projected = self.projection.apply(input).map_err(failed)?;
-        let mut gone = rejected(projected.faults);
-        let late = self.aggregate.accumulate(ctx, &projected.rows)?;
-        if gone.is_empty() {
-            return Ok(late);
-        }
-        // Rows at fault are not among the projected ones: numbers behind them are the input's again.
-        let kept = kept_rows(input.num_rows(), &gone);
-        gone.extend(late.into_iter().map(|row| RejectedRow { row: kept[row.row as usize], ..row }));
-        gone.sort_by_key(|row| row.row);
-        Ok(gone)
+        let gone = rejected(projected.faults);
+        let late = self.aggregate.accumulate(ctx, port, &projected.rows)?;
+        // Rows at fault are not among the projected ones.
+        Ok(both(input.num_rows(), gone, &late))
     }
 
-    fn exchange(&mut self) -> Result<Vec<RecordBatch>, StepError> {
+    fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError> {
         self.aggregate.exchange()
     }
 
-    fn merge(&mut self, ctx: &BatchCtx, gathered: &RecordBatch) -> Result<(), StepError> {
-        self.aggregate.merge(ctx, gathered)
+    fn merge(&mut self, ctx: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError> {
+        self.aggregate.merge(ctx, parcels)
     }
 
     fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
@@ -164,7 +180,41 @@ impl KeyedStep for Grouped {
     }
 }
 
-fn kept_rows(rows: usize, gone: &[RejectedRow]) -> Vec<u32> {
-    let mut gone = gone.iter().map(|row| row.row).peekable();
-    (0..u32::try_from(rows).unwrap_or(u32::MAX)).filter(|row| gone.next_if_eq(row).is_none()).collect()
+/// An aggregation without windows, or over windows that do not depend on rows.
+struct Panes(Aggregate);
+
+impl KeyedStep for Panes {
+    fn accumulate(
+        &mut self,
+        ctx: &BatchCtx,
+        _: usize,
+        input: &RecordBatch,
+    ) -> Result<Vec<RejectedRow>, StepError> {
+        self.0.accumulate(ctx, input)
+    }
+
+    fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError> {
+        let dealt = self.0.exchange()?;
+        Ok(dealt.into_iter().map(|rows| vec![Parcel { port: 0, order: 0, rows }]).collect())
+    }
+
+    fn merge(&mut self, ctx: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError> {
+        parcels.iter().try_for_each(|parcel| self.0.merge(ctx, &parcel.rows))
+    }
+
+    fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
+        self.0.emit(ctx)
+    }
+
+    fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
+        self.0.snapshot(extent)
+    }
+
+    fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
+        self.0.restore(chunk)
+    }
+
+    fn size(&self) -> StateSize {
+        self.0.size()
+    }
 }

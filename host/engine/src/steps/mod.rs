@@ -1,9 +1,14 @@
 //! Steps: what happens to rows between sources and sinks. The two traits and their laws; one file a kind.
 
 pub mod aggregate;
+mod dedup;
 mod filter;
 mod grouped;
+mod keys;
+mod on_time;
 mod select;
+mod shuffle;
+mod split;
 mod wasm;
 
 use std::fmt;
@@ -13,9 +18,12 @@ use arrow_schema::SchemaRef;
 
 use crate::batch::{BatchCtx, DeadLetterKind};
 
+pub use dedup::DedupPlan;
 pub use filter::Filter;
-pub use grouped::{Grouped, GroupedError, GroupedParts, GroupedPlan};
+pub use grouped::{GroupedError, GroupedParts, GroupedPlan};
+pub use keys::Keys;
 pub use select::Select;
+pub use split::Split;
 pub use wasm::Wasm;
 
 /// A step that remembers nothing: rows in, rows out. One instance a worker.
@@ -52,36 +60,65 @@ pub struct RejectedRow {
     pub reason: String,
 }
 
+/// What a keyed step does, checked against its inputs; makes the step for each worker.
+pub trait KeyedPlan: Send + Sync {
+    /// The schema of what the step emits.
+    fn schema(&self) -> &SchemaRef;
+
+    /// For a step that keeps rows back: what it emits in a batch was due at the watermark of the batch
+    /// before, less so many microseconds, and those downstream live by that. None: rows go on at once.
+    fn holds_back_us(&self) -> Option<i64>;
+
+    /// The step on worker `worker` of `workers`.
+    ///
+    /// # Errors
+    /// When there are too many workers, or a plugin does not open.
+    fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError>;
+}
+
+/// Rows on their way from one worker to another.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// The input that they came by, where a step has several.
+    pub port: usize,
+    /// Parcels are taken in this order, whoever sent them: rows keep the order of their source.
+    pub order: u64,
+    /// The rows, or partial results over them.
+    pub rows: RecordBatch,
+}
+
 /// A step that keeps state by key. One instance a worker; each owns the key groups that
 /// [`crate::state::owner`] gives it.
 ///
 /// In each batch, in order of life: `accumulate` for the chunks that this worker has; `exchange`
-/// once; `merge` for what every worker's `exchange` had for this one, in the order of workers;
-/// `emit` once. The law: what all workers emit together depends on the rows alone, not on how they
-/// were cut into chunks and workers; floating-point sums may differ in their last bits when the
-/// number of workers changes.
+/// once; `merge` once, for what every worker's `exchange` had for this one; `emit` once. The law:
+/// what all workers emit together depends on the rows alone, not on how they were cut into chunks and
+/// workers; floating-point sums may differ in their last bits when the number of workers changes.
 pub trait KeyedStep: Send {
-    /// The schema of what `emit` gives.
-    fn schema(&self) -> SchemaRef;
-
-    /// Takes rows of the current batch; answers with those that cannot be taken (late, or without
-    /// an event time).
+    /// Takes rows of the current batch that came by input `port`; answers with those that cannot be
+    /// taken (late, or without an event time).
     ///
     /// # Errors
     /// When the batch cannot go on.
-    fn accumulate(&mut self, ctx: &BatchCtx, input: &RecordBatch) -> Result<Vec<RejectedRow>, StepError>;
+    fn accumulate(
+        &mut self,
+        ctx: &BatchCtx,
+        port: usize,
+        input: &RecordBatch,
+    ) -> Result<Vec<RejectedRow>, StepError>;
 
     /// What this worker gathered for each worker, itself included, by worker number.
     ///
     /// # Errors
     /// When the batch cannot go on.
-    fn exchange(&mut self) -> Result<Vec<RecordBatch>, StepError>;
+    fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError>;
 
-    /// Takes what a worker gathered for this one.
+    /// Takes what the workers gathered for this one, sorted by `order`, those of equal order by
+    /// worker.
     ///
     /// # Errors
     /// When the batch cannot go on.
-    fn merge(&mut self, ctx: &BatchCtx, gathered: &RecordBatch) -> Result<(), StepError>;
+    fn merge(&mut self, ctx: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError>;
 
     /// What the batch changes for those downstream, and closes what the watermark has passed.
     ///

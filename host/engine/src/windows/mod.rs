@@ -1,8 +1,10 @@
 //! Windows: which part of event time a row belongs to, and when that part is over. A file a kind;
 //! knows nothing of keys and functions.
 
+mod sliding;
 mod tumbling;
 
+pub use sliding::Windows;
 pub use tumbling::{Tumbling, WindowError};
 
 /// A stretch of event time: from `start_us` on, up to but without `end_us`, in microseconds since

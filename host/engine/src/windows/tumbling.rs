@@ -63,6 +63,13 @@ pub enum WindowError {
         /// The size, in microseconds.
         size_us: i64,
     },
+    /// The slide is not positive, or greater than the size.
+    Slide {
+        /// The size, in microseconds.
+        size_us: i64,
+        /// The slide, in microseconds.
+        slide_us: i64,
+    },
     /// The offset is not smaller than the size.
     Offset {
         /// The size, in microseconds.
@@ -76,6 +83,14 @@ impl fmt::Display for WindowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Size { size_us } => write!(f, "a window's size must be positive, but is {size_us} us"),
+            Self::Slide { size_us, slide_us } if *slide_us <= 0 => {
+                write!(f, "windows of {size_us} us must slide forwards, but the slide is {slide_us} us")
+            }
+            Self::Slide { size_us, slide_us } => write!(
+                f,
+                "windows of {size_us} us every {slide_us} us leave gaps, in which rows would belong to no window: the \
+                 slide must be at most the size"
+            ),
             Self::Offset { size_us, offset_us } => {
                 write!(f, "a window's offset ({offset_us} us) must be smaller than its size ({size_us} us)")
             }

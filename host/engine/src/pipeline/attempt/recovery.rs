@@ -33,7 +33,7 @@ impl Attempt<'_> {
             .map_err(|error| {
                 Failure::permanent(format!("the checkpoint's watermarks cannot be read ({error})"))
             })?;
-        self.watermarks = Watermarks::load(&saved, &self.names);
+        self.watermarks = Watermarks::load(&saved, &self.names, self.deployment.spec.watermark);
         if self.keyed.is_empty() {
             return Ok(());
         }

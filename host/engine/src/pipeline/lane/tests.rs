@@ -1,7 +1,8 @@
 //! Lanes over sources and steps that a test controls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 use arrow_array::Int64Array;
 use arrow_array::types::Int64Type;
@@ -10,10 +11,11 @@ use crossbeam_channel::unbounded;
 use serde_json::json;
 
 use super::*;
+use crate::checkpoint::TimedOut;
 use crate::clock::SystemClock;
 use crate::pipeline::lanes::{Lanes, answer_queue};
-use crate::source::ChunkStream;
-use crate::steps::{Applied, StepError};
+use crate::source::{ChunkStream, Split};
+use crate::steps::{Applied, RejectedRow, StepError};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -99,9 +101,10 @@ impl Step for Slow {
 fn lane(number: u32, lanes: u32, reader: &Arc<Numbers>, slow: Option<i64>, answers: Sender<Answer>) -> Lane {
     let entry = |name: &str, outputs: &[usize], what: LaneWhat| LaneEntry {
         name: name.into(),
-        outputs: outputs.to_vec(),
-        input: schema(),
+        outputs: vec![outputs.iter().map(|output| (*output, 0)).collect()],
+        inputs: vec![schema()],
         on_fault: FaultPolicy::DeadLetter,
+        late: LateRows::DeadLetters,
         what,
     };
     let reader: Arc<dyn SplitReader> = Arc::<Numbers>::clone(reader);
@@ -125,7 +128,7 @@ fn lane(number: u32, lanes: u32, reader: &Arc<Numbers>, slow: Option<i64>, answe
 fn run(batch: u64, splits: &[serde_json::Value], next: Option<&[serde_json::Value]>) -> Run {
     let splits_of = |splits: &[serde_json::Value]| splits.iter().map(|s| (0, Split(s.clone()))).collect();
     Run {
-        ctx: BatchCtx { batch: BatchId(batch), now_us: 0, watermark_us: None, seed: 1 },
+        ctx: BatchCtx { batch: BatchId(batch), now_us: 0, watermark_us: None, seed: 1, order: 0 },
         watermarks_us: vec![None; 3],
         splits: splits_of(splits),
         next_splits: next.map(splits_of),

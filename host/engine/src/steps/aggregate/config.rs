@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
-use crate::batch::{timestamp_us, type_name};
+use crate::batch::{EventTime, timestamp_us, type_name};
 use crate::state::accumulators::{self, Accumulator};
 use crate::state::{KeyCodec, StateError};
-use crate::windows::Tumbling;
+use crate::windows::Windows;
 
 /// What an aggregation is to do.
 #[derive(Clone, Debug)]
@@ -42,10 +42,40 @@ pub struct KeyConfig {
 /// How time is cut.
 #[derive(Clone, Debug)]
 pub struct WindowConfig {
-    /// The windows.
-    pub tumbling: Tumbling,
-    /// Which column of the input is the event time.
-    pub time_column: usize,
+    /// Which windows.
+    pub kind: WindowKind,
+    /// The event time of the input.
+    pub time: EventTime,
+    /// How much later than its end a window closes, in microseconds.
+    pub lateness_us: i64,
+}
+
+/// Which windows a row belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowKind {
+    /// Those that cut or cover all of time.
+    Fixed(Windows),
+    /// Those of its key's rows, with no gap among them as long as this.
+    Session(Gap),
+}
+
+/// How long a session waits for its next row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// So many microseconds.
+    Fixed(i64),
+    /// As many microseconds as this int64 column of the input says, row by row.
+    Column(usize),
+}
+
+impl AggregateConfig {
+    /// The windows that do not depend on rows.
+    pub(super) fn windows(&self) -> Option<&Windows> {
+        match self.window.as_ref().map(|window| &window.kind) {
+            Some(WindowKind::Fixed(windows)) => Some(windows),
+            _ => None,
+        }
+    }
 }
 
 /// A function over the rows of a group.
@@ -73,6 +103,12 @@ pub enum Emit {
 /// Why there can be no such aggregation; the message says what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AggregateError(String);
+
+impl AggregateError {
+    pub(super) fn without_sessions() -> Self {
+        Self("these windows are no sessions".to_owned())
+    }
+}
 
 impl fmt::Display for AggregateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,8 +221,12 @@ impl Plan {
     fn description(&self) -> String {
         let window = match &self.config.window {
             None => "no window".to_owned(),
-            Some(window) => {
-                format!("tumbling {} us from {} us", window.tumbling.size_us(), window.tumbling.offset_us())
+            Some(WindowConfig { kind: WindowKind::Fixed(windows), .. }) => windows.to_string(),
+            Some(WindowConfig { kind: WindowKind::Session(Gap::Fixed(gap_us)), .. }) => {
+                format!("sessions with gaps of {gap_us} us")
+            }
+            Some(WindowConfig { kind: WindowKind::Session(Gap::Column(_)), .. }) => {
+                "sessions with gaps from the rows".to_owned()
             }
         };
         let functions = self.config.functions.iter().zip(&self.arguments).map(|(function, argument)| {
@@ -255,7 +295,10 @@ fn check_window(config: &AggregateConfig) -> Result<(), AggregateError> {
             )),
         };
     };
-    match config.input.fields().get(window.time_column).map(|field| (field, field.data_type())) {
+    if let WindowKind::Session(gap) = window.kind {
+        check_session(config, gap)?;
+    }
+    match config.input.fields().get(window.time.column).map(|field| (field, field.data_type())) {
         Some((_, DataType::Timestamp(TimeUnit::Microsecond, _))) => Ok(()),
         Some((field, other)) => Err(AggregateError(format!(
             "a window needs an event time of type timestamp, but `{}` is {}",
@@ -264,8 +307,29 @@ fn check_window(config: &AggregateConfig) -> Result<(), AggregateError> {
         ))),
         None => Err(AggregateError(format!(
             "the event time is to be column {}, but the input has {}",
-            window.time_column,
+            window.time.column,
             config.input.fields().len()
         ))),
+    }
+}
+
+fn check_session(config: &AggregateConfig, gap: Gap) -> Result<(), AggregateError> {
+    if config.emit == Emit::Update {
+        return Err(AggregateError(
+            "sessions need emit: final: a session that grows changes its start and end, so its earlier results could \
+             not be taken back"
+                .into(),
+        ));
+    }
+    match gap {
+        Gap::Fixed(gap_us) if gap_us <= 0 => {
+            Err(AggregateError(format!("a session's gap must be positive, but is {gap_us} us")))
+        }
+        Gap::Column(column)
+            if config.input.fields().get(column).map(|field| field.data_type()) != Some(&DataType::Int64) =>
+        {
+            Err(AggregateError("a session's gap must be a number of microseconds in an int64 column".into()))
+        }
+        _ => Ok(()),
     }
 }

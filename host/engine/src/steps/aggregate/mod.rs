@@ -1,12 +1,15 @@
 //! The built-in aggregation: groups rows by key and, if asked, by window of event time.
 //!
-//! State is a table of groups a window, so that closing a window drops a table. With one worker rows
+//! State is a table of groups a pane (a window, or the longest piece of windows that overlap), so that
+//! closing a window drops a table; the result of a window is that of its panes merged. With one worker rows
 //! go straight into it; with several each worker first gathers its rows in tables of its own, and
 //! what those hold is dealt to the workers that own the keys. Expressions are no business of this
 //! room: keys and arguments are columns of the input.
 
 mod config;
 mod placement;
+mod results;
+mod sessions;
 mod snapshot;
 mod table;
 #[cfg(test)]
@@ -23,11 +26,14 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take;
 
 use config::Plan;
-pub use config::{AggregateConfig, AggregateError, Emit, FunctionConfig, KeyConfig, WindowConfig};
+pub use config::{
+    AggregateConfig, AggregateError, Emit, FunctionConfig, Gap, KeyConfig, WindowConfig, WindowKind,
+};
 use placement::Placement;
+pub use sessions::Sessions;
 use table::{Table, failed, times};
 
-use super::{Extent, KeyedStep, RejectedRow, StateChunk, StateSize, StepError};
+use super::{Extent, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::BatchCtx;
 use crate::state::{KeyCodec, KeyColumn, StateError, key_group, owner};
 use crate::windows::Window;
@@ -39,7 +45,7 @@ const PIECE_ROWS: usize = 1 << 20;
 /// pipelines, with one closing while the next fills.
 const SPARE_MAX: usize = 4;
 
-/// Tables by the start of their window; zero without windows.
+/// Tables by the start of their pane; zero without windows.
 type Tables = BTreeMap<i64, Table>;
 
 /// The aggregation of one worker.
@@ -53,6 +59,10 @@ pub struct Aggregate {
     /// Windows that end here or before are closed, and what was final has been given.
     closed_us: Option<i64>,
     closed_copied_us: Option<i64>,
+    /// The current batch has closed the windows that it closes.
+    begun: bool,
+    /// Results of the windows that the current batch has closed.
+    due: Vec<RecordBatch>,
     size: StateSize,
     ids: Vec<u32>,
 }
@@ -72,6 +82,8 @@ impl Aggregate {
             spare: Vec::new(),
             closed_us: None,
             closed_copied_us: None,
+            begun: false,
+            due: Vec::new(),
             size: StateSize::default(),
             ids: Vec::new(),
         })
@@ -102,9 +114,15 @@ impl Aggregate {
         }
     }
 
-    /// The window that starts here; none without windows.
-    fn window(&self, start_us: i64) -> Option<Window> {
-        self.plan.config.window.as_ref().map(|window| window.tumbling.window(start_us))
+    /// The pane that starts here; none without windows.
+    fn pane(&self, start_us: i64) -> Option<Window> {
+        self.plan.config.windows().map(|windows| windows.pane(start_us))
+    }
+
+    /// Up to where windows are closed at this watermark.
+    fn closed_at(&self, watermark_us: Option<i64>) -> Option<i64> {
+        let lateness_us = self.plan.config.window.as_ref().map_or(0, |window| window.lateness_us);
+        watermark_us.map(|watermark_us| watermark_us.saturating_sub(lateness_us))
     }
 
     /// The groups of a gathered table, as a batch for each worker.
@@ -134,75 +152,54 @@ impl Aggregate {
         table.touch(&self.ids);
         Ok(())
     }
-
-    /// The results of the groups that the batch touched.
-    fn updates(&self) -> Result<Vec<RecordBatch>, StepError> {
-        let mut results = Vec::new();
-        for (&start_us, table) in self.state.iter().filter(|(_, table)| !table.touched().is_empty()) {
-            for ids in table.touched().chunks(PIECE_ROWS) {
-                results.push(table.results(&self.plan, &self.codec, self.window(start_us), ids)?);
-            }
-        }
-        Ok(results)
-    }
-
-    /// Takes away the windows that end at `until_us` or before.
-    fn close(&mut self, until_us: Option<i64>) -> Vec<(Window, Table)> {
-        let mut closed = Vec::new();
-        while let Some((&start_us, _)) = self.state.first_key_value() {
-            let Some(window) = self.window(start_us).filter(|window| window.is_closed(until_us)) else {
-                break;
-            };
-            closed.extend(self.state.remove(&start_us).map(|table| (window, table)));
-        }
-        closed
-    }
-
-    fn finals(&self, closed: &[(Window, Table)]) -> Result<Vec<RecordBatch>, StepError> {
-        let mut results = Vec::new();
-        for (window, table) in closed {
-            for ids in table.sorted().chunks(PIECE_ROWS) {
-                results.push(table.results(&self.plan, &self.codec, Some(*window), ids)?);
-            }
-        }
-        Ok(results)
-    }
 }
 
-impl KeyedStep for Aggregate {
-    fn schema(&self) -> SchemaRef {
+/// The life of a [`super::KeyedStep`], over columns.
+impl Aggregate {
+    /// The schema of what `emit` gives.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.plan.output)
     }
 
-    fn accumulate(&mut self, ctx: &BatchCtx, input: &RecordBatch) -> Result<Vec<RejectedRow>, StepError> {
+    /// Takes rows; answers with those that cannot be taken.
+    ///
+    /// # Errors
+    /// When the rows have other columns, or there are too many groups.
+    pub fn accumulate(&mut self, ctx: &BatchCtx, input: &RecordBatch) -> Result<Vec<RejectedRow>, StepError> {
         if input.num_rows() == 0 {
             return Ok(Vec::new());
         }
         if input.schema_ref().fields() != self.plan.config.input.fields() {
             return Err(StepError::Failed("the rows do not have the columns that were agreed on".into()));
         }
+        self.begin(ctx)?;
         let rows = self.rows(input);
-        let Some(window) = &self.plan.config.window else {
+        let (Some(window), Some(windows)) = (&self.plan.config.window, self.plan.config.windows()) else {
             self.take_rows(0, &rows).map_err(failed)?;
             return Ok(Vec::new());
         };
-        let times = input.column(window.time_column).as_primitive::<TimestampMicrosecondType>();
-        let name = self.plan.config.input.field(window.time_column).name();
-        match placement::place(&window.tumbling, times, name, ctx.watermark_us) {
-            Placement::One(window) => {
-                self.take_rows(window.start_us, &rows).map_err(failed)?;
+        let times = window.time.times(input);
+        let name = self.plan.config.input.field(window.time.column).name();
+        match placement::place(windows, &times, name, self.closed_us) {
+            Placement::One(pane) => {
+                self.take_rows(pane.start_us, &rows).map_err(failed)?;
                 Ok(Vec::new())
             }
-            Placement::Many { windows, rejected } => {
-                for (window, selected) in windows {
-                    self.take_rows(window.start_us, &rows.select(selected)?).map_err(failed)?;
+            Placement::Many { panes, rejected } => {
+                for (pane, selected) in panes {
+                    self.take_rows(pane.start_us, &rows.select(selected)?).map_err(failed)?;
                 }
                 Ok(rejected)
             }
         }
     }
 
-    fn exchange(&mut self) -> Result<Vec<RecordBatch>, StepError> {
+    /// What was gathered for each worker.
+    ///
+    /// # Errors
+    /// When a state does not fit into columns.
+    pub fn exchange(&mut self) -> Result<Vec<RecordBatch>, StepError> {
         let workers = self.plan.config.workers as usize;
         let mut dealt = vec![Vec::new(); workers];
         for (&start_us, table) in &self.gathered {
@@ -216,7 +213,12 @@ impl KeyedStep for Aggregate {
         dealt.iter().map(|pieces| join(&self.plan.partial, pieces)).collect()
     }
 
-    fn merge(&mut self, _: &BatchCtx, gathered: &RecordBatch) -> Result<(), StepError> {
+    /// Takes what a worker gathered for this one.
+    ///
+    /// # Errors
+    /// When the rows are not of an aggregation like this one.
+    pub fn merge(&mut self, ctx: &BatchCtx, gathered: &RecordBatch) -> Result<(), StepError> {
+        self.begin(ctx)?;
         if gathered.num_rows() == 0 {
             return Ok(());
         }
@@ -229,26 +231,17 @@ impl KeyedStep for Aggregate {
         Ok(())
     }
 
-    fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
-        // What a checkpoint brought back of windows that were closed after it was full: their results
-        // went on then.
-        let stale = self.close(self.closed_us);
-        let mut results = match self.plan.config.emit {
-            Emit::Update => self.updates()?,
-            Emit::Final => Vec::new(),
-        };
-        let closed = self.close(ctx.watermark_us);
-        if self.plan.config.emit == Emit::Final {
-            results = self.finals(&closed)?;
+    /// What goes on; closes the windows that the watermark has passed.
+    ///
+    /// # Errors
+    /// When a result does not fit its type.
+    pub fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
+        self.begin(ctx)?;
+        let mut results = std::mem::take(&mut self.due);
+        if self.plan.config.emit == Emit::Update {
+            results = self.updates()?;
         }
-        self.closed_us = self.closed_us.max(ctx.watermark_us);
-        let gone = stale.into_iter().chain(closed).map(|(_, table)| table);
-        self.size = StateSize::default();
-        for table in gone {
-            self.size.removed += table.len() as u64;
-            self.size.updated += table.touched().len() as u64;
-            keep(&mut self.spare, table);
-        }
+        self.begun = false;
         for table in self.state.values_mut() {
             self.size.updated += table.touched().len() as u64;
             table.settle();
@@ -256,15 +249,25 @@ impl KeyedStep for Aggregate {
         pieces(&self.plan.output, results)
     }
 
-    fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
+    /// The state: all of it, or what changed since the last call.
+    ///
+    /// # Errors
+    /// When it does not fit into columns.
+    pub fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
         snapshot::copy(self, extent)
     }
 
-    fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
+    /// Takes back a chunk of state; keeps what this worker owns.
+    ///
+    /// # Errors
+    /// When the chunk is not of an aggregation like this one.
+    pub fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
         snapshot::restore(self, chunk)
     }
 
-    fn size(&self) -> StateSize {
+    /// Groups and bytes.
+    #[must_use]
+    pub fn size(&self) -> StateSize {
         let tables = self.state.values().chain(self.gathered.values()).chain(&self.spare);
         StateSize {
             keys: self.state.values().map(|table| table.len() as u64).sum(),

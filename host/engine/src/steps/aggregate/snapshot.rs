@@ -171,7 +171,7 @@ fn owned(step: &Aggregate, rows: &RecordBatch) -> Result<RecordBatch, StateError
 }
 
 fn start_of(step: &Aggregate, start_us: Option<i64>) -> Result<i64, StepError> {
-    match (start_us, start_us.and_then(|start_us| step.window(start_us))) {
+    match (start_us, start_us.and_then(|start_us| step.pane(start_us))) {
         (None, None) if step.plan.config.window.is_none() => Ok(0),
         (Some(start_us), Some(window)) if window.start_us == start_us => Ok(start_us),
         _ => {

@@ -6,10 +6,10 @@ use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMic
 use arrow_cast::display::array_value_to_string;
 
 use super::config::Plan;
-use super::placement::time;
 use crate::state::accumulators::Accumulator;
 use crate::state::{GroupTable, KeyCodec, KeyColumn, StateError};
 use crate::steps::StepError;
+use crate::steps::on_time::show;
 use crate::windows::Window;
 
 /// Groups and their values, and which of them changed.
@@ -213,7 +213,7 @@ impl Table {
             format!("{} = {key}", name.name)
         });
         let named = named.collect::<Vec<_>>().join(", ");
-        let window = window.map(|window| format!(" in the window from {}", time(window.start_us)));
+        let window = window.map(|window| format!(" in the window from {}", show(window.start_us)));
         StepError::Failed(format!("`{function}` of ({named}){}: {reason}", window.unwrap_or_default()))
     }
 }

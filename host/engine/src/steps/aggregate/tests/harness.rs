@@ -10,7 +10,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::super::*;
-use crate::batch::{BatchId, timestamp_us};
+use crate::batch::{BatchId, EventTime, timestamp_us};
 use crate::windows::Tumbling;
 
 /// Columns of the input.
@@ -54,7 +54,7 @@ pub(super) fn batch(rows: &[Row]) -> RecordBatch {
 }
 
 pub(super) fn context(watermark_us: Option<i64>) -> BatchCtx {
-    BatchCtx { batch: BatchId(1), now_us: 0, watermark_us, seed: 0 }
+    BatchCtx { batch: BatchId(1), now_us: 0, watermark_us, seed: 0, order: 0 }
 }
 
 /// A function as `(function, argument, distinct)`.
@@ -71,8 +71,11 @@ pub(super) fn config(keys: &[usize], window_us: Option<i64>, calls: &[Call], emi
             .iter()
             .map(|&column| KeyConfig { name: schema().field(column).name().clone(), column })
             .collect(),
-        window: window_us
-            .map(|size| WindowConfig { tumbling: Tumbling::new(size, 0).unwrap(), time_column: TIME }),
+        window: window_us.map(|size| WindowConfig {
+            kind: WindowKind::Fixed(Tumbling::new(size, 0).unwrap().into()),
+            time: EventTime::of_column(TIME),
+            lateness_us: 0,
+        }),
         functions: calls.iter().enumerate().map(function).collect(),
         emit,
         worker: 0,
@@ -103,7 +106,7 @@ impl Workers {
         for (number, chunk) in chunks.iter().enumerate() {
             rejected.extend(self.steps[number % workers].accumulate(&context, &batch(chunk))?);
         }
-        let gathered = self.steps.iter_mut().map(KeyedStep::exchange).collect::<Result<Vec<_>, _>>()?;
+        let gathered = self.steps.iter_mut().map(Aggregate::exchange).collect::<Result<Vec<_>, _>>()?;
         let mut results = Vec::new();
         for (worker, step) in self.steps.iter_mut().enumerate() {
             for from in &gathered {

@@ -4,3 +4,4 @@ mod behaviour;
 mod harness;
 mod model;
 mod restoring;
+mod sessions;

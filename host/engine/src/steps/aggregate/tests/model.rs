@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::harness::*;
+use crate::batch::EventTime;
+use crate::windows::Windows;
 
 /// A key's value as the model orders it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +40,8 @@ const CALLS: &[Call] = &[
     ("count", Some(FLOAT), true),
 ];
 
-const WINDOW_US: i64 = 10;
+/// Size, slide and lateness of windows.
+type Cut = (i64, i64, i64);
 
 fn canonical(value: f64) -> f64 {
     if value.is_nan() { f64::NAN.abs() } else { value + 0.0 }
@@ -97,20 +100,26 @@ fn compute(rows: &[Row]) -> Vec<String> {
 }
 
 impl Model {
-    /// Takes a row, or tells that it cannot be taken.
-    fn take(&mut self, row: &Row, case: &Case, watermark_us: Option<i64>) -> Option<Group> {
-        let start = if case.windowed { row.time?.div_euclid(WINDOW_US) * WINDOW_US } else { 0 };
-        if case.windowed && watermark_us.is_some_and(|watermark_us| start + WINDOW_US <= watermark_us) {
-            return None;
+    /// Takes a row into the windows that are open for it; none are, when it cannot be taken.
+    fn take(&mut self, row: &Row, case: &Case, watermark_us: Option<i64>) -> Vec<Group> {
+        let starts: Vec<i64> = match (case.window, row.time) {
+            (None, _) => vec![0],
+            (Some(_), None) => Vec::new(),
+            (Some((size, slide, _)), Some(time)) => (time - size + 1..=time)
+                .filter(|start| start.rem_euclid(slide) == 0 && !case.is_closed(*start, watermark_us))
+                .collect(),
+        };
+        let group = |start| (start, case.keys.iter().map(|&column| key_value(row, column)).collect());
+        let groups: Vec<Group> = starts.into_iter().map(group).collect();
+        for group in &groups {
+            self.groups.entry(group.clone()).or_default().push(row.clone());
         }
-        let group = (start, case.keys.iter().map(|&column| key_value(row, column)).collect());
-        self.groups.entry(Group::clone(&group)).or_default().push(row.clone());
-        Some(group)
+        groups
     }
 
-    fn result(&self, group: &Group, windowed: bool) -> Vec<String> {
-        let window = [group.0, group.0 + WINDOW_US].map(|time| time.to_string());
-        let window = window.into_iter().filter(|_| windowed);
+    fn result(&self, group: &Group, cut: Option<Cut>) -> Vec<String> {
+        let window = cut.into_iter().flat_map(|(size, _, _)| [group.0, group.0 + size]);
+        let window = window.map(|time| time.to_string());
         window.chain(group.1.iter().map(show_key)).chain(compute(&self.groups[group])).collect()
     }
 }
@@ -118,10 +127,17 @@ impl Model {
 #[derive(Clone, Debug)]
 struct Case {
     keys: Vec<usize>,
-    windowed: bool,
+    window: Option<Cut>,
     emit: Emit,
     workers: u32,
     batches: Vec<Batch>,
+}
+
+impl Case {
+    fn is_closed(&self, start: i64, watermark_us: Option<i64>) -> bool {
+        let end = self.window.map(|(size, _, lateness)| start + size + lateness);
+        end.zip(watermark_us).is_some_and(|(end, watermark_us)| end <= watermark_us)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -187,16 +203,32 @@ fn a_case() -> impl Strategy<Value = Case> {
         after,
     });
     let workers = prop_oneof![Just(1u32), Just(2), Just(4)];
-    (keys, any::<bool>(), any::<bool>(), workers, proptest::collection::vec(batch, 1..8)).prop_map(
-        |(keys, windowed, last, workers, batches)| {
-            let emit = if windowed && last { Emit::Final } else { Emit::Update };
-            Case { keys, windowed, emit, workers, batches }
+    let window = proptest::option::weighted(
+        0.7,
+        prop_oneof![
+            Just((10, 10, 0)),
+            Just((10, 10, 7)),
+            Just((10, 5, 0)),
+            Just((10, 4, 0)),
+            Just((12, 5, 3)),
+            Just((3, 1, 0)),
+        ],
+    );
+    (keys, window, any::<bool>(), workers, proptest::collection::vec(batch, 1..8)).prop_map(
+        |(keys, window, last, workers, batches)| {
+            let emit = if window.is_some() && last { Emit::Final } else { Emit::Update };
+            Case { keys, window, emit, workers, batches }
         },
     )
 }
 
 fn check(case: &Case) {
-    let config = config(&case.keys, case.windowed.then_some(WINDOW_US), CALLS, case.emit);
+    let mut config = config(&case.keys, None, CALLS, case.emit);
+    config.window = case.window.map(|(size, slide, lateness_us)| WindowConfig {
+        kind: WindowKind::Fixed(Windows::sliding(size, slide, 0).unwrap()),
+        time: EventTime::of_column(TIME),
+        lateness_us,
+    });
     let mut workers = Workers::new(&config, case.workers);
     let mut model = Model::default();
     let mut saved = workers.snapshot(Extent::Full);
@@ -205,26 +237,24 @@ fn check(case: &Case) {
         let mut touched = BTreeSet::new();
         let mut refused = 0;
         for row in batch.chunks.iter().flatten() {
-            match model.take(row, case, watermark_us) {
-                Some(group) => drop(touched.insert(group)),
-                None => refused += 1,
-            }
+            let groups = model.take(row, case, watermark_us);
+            refused += usize::from(groups.is_empty());
+            touched.extend(groups);
         }
         let (results, rejected) = workers.run(watermark_us, &batch.chunks).unwrap();
         assert_eq!(rejected.len(), refused);
-        let closed: BTreeSet<Group> = model
-            .groups
-            .keys()
-            .filter(|group| case.windowed && watermark_us.is_some_and(|mark| group.0 + WINDOW_US <= mark))
-            .cloned()
-            .collect();
+        let closed: BTreeSet<Group> =
+            model.groups.keys().filter(|group| case.is_closed(group.0, watermark_us)).cloned().collect();
         let expected = if case.emit == Emit::Update { &touched } else { &closed };
         let expected: Vec<Vec<String>> =
-            expected.iter().map(|group| model.result(group, case.windowed)).collect();
+            expected.iter().map(|group| model.result(group, case.window)).collect();
         compare(case, &workers, results, expected);
         model.groups.retain(|group, _| !closed.contains(group));
         let keys: u64 = workers.steps.iter().map(|step| step.size().keys).sum();
-        assert_eq!(keys, model.groups.len() as u64);
+        // Windows that overlap share their panes.
+        if case.window.is_none_or(|(size, slide, _)| size == slide) {
+            assert_eq!(keys, model.groups.len() as u64);
+        }
         match batch.after {
             After::Nothing => {}
             After::Snapshot => saved.extend(workers.snapshot(Extent::Delta)),

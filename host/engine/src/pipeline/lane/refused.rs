@@ -1,0 +1,127 @@
+//! What becomes of rows that an entry cannot take.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow_schema::ArrowError;
+use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take_record_batch;
+
+use super::{Lane, LaneFailure, LateRows, Run, Stop};
+use crate::batch::{BatchCtx, DeadLetterKind};
+use crate::pipeline::kinds::FaultPolicy;
+use crate::pipeline::letter::row_letters;
+use crate::pipeline::verdict::verdicts;
+use crate::steps::RejectedRow;
+
+impl Lane {
+    /// Remembers the rows that exceeded their time, for the batch's plan.
+    pub(super) fn keep_verdicts(
+        &mut self,
+        run: &Run,
+        entry: usize,
+        rows: &RecordBatch,
+        refused: &[RejectedRow],
+    ) -> Result<(), Stop> {
+        let name = &self.entries[entry].name;
+        let new = verdicts(name, rows, refused).map_err(|error| self.failed(entry, error.to_string()))?;
+        if let (true, Some(first)) = (run.settled, new.first()) {
+            let message = format!(
+                "batch {} was run before, and a row that passed then exceeds its time now: {}; a larger `deadline` of \
+                 the step gives a slower machine more time",
+                run.ctx.batch, first.reason
+            );
+            return Err(Stop::Failed(LaneFailure { entry: name.to_string(), message, transient: true }));
+        }
+        self.report.timed_out.extend(new);
+        Ok(())
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        ctx: &BatchCtx,
+        run: &Run,
+        entry: usize,
+        input: usize,
+        rows: &RecordBatch,
+        refused: &[RejectedRow],
+    ) -> Result<(), Stop> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let is_late = |row: &&RejectedRow| row.kind == DeadLetterKind::Late;
+        self.report.counts[entry].late += refused.iter().filter(is_late).count() as u64;
+        let late = self.entries[entry].late;
+        if late == LateRows::DeadLetters || !refused.iter().any(|row| is_late(&row)) {
+            return self.refuse_rest(ctx, entry, input, rows, refused);
+        }
+        let (late_rows, rest): (Vec<RejectedRow>, Vec<RejectedRow>) =
+            refused.iter().cloned().partition(|row| is_late(&row));
+        self.refuse_rest(ctx, entry, input, rows, &rest)?;
+        match late {
+            LateRows::Output(port) => {
+                let numbers: UInt32Array = late_rows.iter().map(|row| row.row).collect();
+                let rows = take_record_batch(rows, &numbers);
+                let rows = rows.map_err(|error| self.failed(entry, error.to_string()))?;
+                self.deliver(ctx, run, entry, port, rows)
+            }
+            LateRows::Dropped | LateRows::DeadLetters => {
+                self.report.counts[entry].dropped += late_rows.len() as u64;
+                Ok(())
+            }
+        }
+    }
+
+    /// Refused rows that are not late, or late ones where those are dead letters.
+    fn refuse_rest(
+        &mut self,
+        ctx: &BatchCtx,
+        entry: usize,
+        input: usize,
+        rows: &RecordBatch,
+        refused: &[RejectedRow],
+    ) -> Result<(), Stop> {
+        let Some(first) = refused.first() else { return Ok(()) };
+        match self.entries[entry].on_fault {
+            FaultPolicy::Fail => {
+                let message =
+                    format!("on_fault is `fail`, and a row was refused: {} ({})", first.reason, first.kind);
+                Err(self.failed(entry, message))
+            }
+            FaultPolicy::Drop => {
+                self.report.counts[entry].dropped += refused.len() as u64;
+                Ok(())
+            }
+            FaultPolicy::DeadLetter => {
+                let name = Arc::clone(&self.entries[entry].name);
+                let letters = row_letters(&name, input, ctx.batch, rows, refused);
+                self.report.letters.extend(letters.map_err(|error| self.failed(entry, error))?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The rows without those whose time is after `limit_us`, and these.
+pub(super) fn without_future(
+    rows: &RecordBatch,
+    time_column: usize,
+    limit_us: i64,
+) -> Result<(RecordBatch, Vec<RejectedRow>), ArrowError> {
+    let times = rows.column(time_column).as_primitive::<TimestampMicrosecondType>();
+    let kept: BooleanArray = times.iter().map(|time_us| Some(time_us <= Some(limit_us))).collect();
+    let schema = rows.schema();
+    let name = schema.field(time_column).name();
+    let ahead = (0u32..).zip(times).filter(|(_, time_us)| *time_us > Some(limit_us)).map(|(row, time_us)| {
+        let seconds = (i128::from(time_us.unwrap_or_default()) - i128::from(limit_us) + 999_999) / 1_000_000;
+        let reason = format!(
+            "the event time `{name}` is {seconds} s further ahead of the clock than `max_future` allows: it would close \
+             the windows of all other rows; mend the sender's clock, or raise `max_future`"
+        );
+        RejectedRow { row, kind: DeadLetterKind::Rejected, reason }
+    });
+    let ahead = ahead.collect();
+    Ok((filter_record_batch(rows, &kept)?, ahead))
+}

@@ -1,0 +1,144 @@
+//! What goes on of an aggregation: the results of groups and windows, and which panes are not needed
+//! any more.
+
+use std::collections::BTreeSet;
+
+use arrow_array::RecordBatch;
+
+use super::table::{Table, failed};
+use super::{Aggregate, Emit, PIECE_ROWS, keep};
+use crate::batch::BatchCtx;
+use crate::state::{KeyColumn, StateError};
+use crate::steps::{StateSize, StepError};
+use crate::windows::{Window, Windows};
+
+impl Aggregate {
+    /// Closes what the watermark has passed, before the batch's rows come: a row that is late for one of
+    /// its windows is none of that window's.
+    pub(super) fn begin(&mut self, ctx: &BatchCtx) -> Result<(), StepError> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        self.size = StateSize::default();
+        let closed_us = self.closed_at(ctx.watermark_us).max(self.closed_us);
+        // What a checkpoint brought back of windows that were closed after it was full: their results
+        // went on then.
+        let stale = self.close(self.closed_us);
+        if self.plan.config.emit == Emit::Final {
+            self.due = self.finals(closed_us)?;
+        }
+        let closed = self.close(closed_us);
+        self.closed_us = closed_us;
+        for table in stale.into_iter().chain(closed) {
+            self.size.removed += table.len() as u64;
+            keep(&mut self.spare, table);
+        }
+        Ok(())
+    }
+
+    /// The results of the groups that the batch touched, in every window that is open.
+    pub(super) fn updates(&mut self) -> Result<Vec<RecordBatch>, StepError> {
+        let mut results = Vec::new();
+        if self.are_panes() {
+            for (&start_us, table) in self.state.iter().filter(|(_, table)| !table.touched().is_empty()) {
+                self.results(self.pane(start_us), table, table.touched(), &mut results)?;
+            }
+            return Ok(results);
+        }
+        let touched = self.state.iter().filter(|(_, table)| !table.touched().is_empty());
+        let windows = self.windows_of(touched.map(|(start_us, _)| *start_us));
+        let open = |window: &Window| !window.is_closed(self.closed_us);
+        for window in windows.into_iter().filter(open).collect::<Vec<_>>() {
+            let merged = self.merged(window, true).map_err(failed)?;
+            let all: Vec<u32> = (0..merged.len() as u32).collect();
+            self.results(Some(window), &merged, &all, &mut results)?;
+            keep(&mut self.spare, merged);
+        }
+        Ok(results)
+    }
+
+    /// The results of the windows that close now.
+    fn finals(&mut self, closed_us: Option<i64>) -> Result<Vec<RecordBatch>, StepError> {
+        let mut results = Vec::new();
+        let windows = self.windows_of(self.state.keys().copied());
+        let closes = |window: &Window| window.is_closed(closed_us) && !window.is_closed(self.closed_us);
+        for window in windows.into_iter().filter(closes).collect::<Vec<_>>() {
+            if self.are_panes() {
+                if let Some(table) = self.state.get(&window.start_us) {
+                    self.results(Some(window), table, &table.sorted(), &mut results)?;
+                }
+                continue;
+            }
+            let merged = self.merged(window, false).map_err(failed)?;
+            self.results(Some(window), &merged, &merged.sorted(), &mut results)?;
+            keep(&mut self.spare, merged);
+        }
+        Ok(results)
+    }
+
+    /// Takes away the panes of which every window ends at `until_us` or before.
+    fn close(&mut self, until_us: Option<i64>) -> Vec<Table> {
+        let mut closed = Vec::new();
+        while let Some((&start_us, _)) = self.state.first_key_value() {
+            let Some(windows) = self.plan.config.windows() else { break };
+            if !windows.last_of(windows.pane(start_us)).is_closed(until_us) {
+                break;
+            }
+            closed.extend(self.state.remove(&start_us));
+        }
+        closed
+    }
+
+    fn are_panes(&self) -> bool {
+        self.plan.config.windows().is_none_or(Windows::are_panes)
+    }
+
+    /// The windows that panes are part of.
+    fn windows_of(&self, starts_us: impl Iterator<Item = i64>) -> BTreeSet<Window> {
+        let Some(windows) = self.plan.config.windows() else { return BTreeSet::new() };
+        starts_us.flat_map(|start_us| windows.of(windows.pane(start_us))).collect()
+    }
+
+    /// The groups of a window: those of its panes, merged; all of them, or those that the batch touched.
+    fn merged(&mut self, window: Window, touched_only: bool) -> Result<Table, StateError> {
+        let mut merged = match self.spare.pop() {
+            Some(table) => table,
+            None => Table::new(&self.plan)?,
+        };
+        if touched_only {
+            for (_, pane) in self.state.range(window.start_us..window.end_us) {
+                let keys = KeyColumn::Bytes(pane.groups().keys().gather(pane.touched())?);
+                merged.find(&keys, &mut self.ids)?;
+            }
+        }
+        for (_, pane) in self.state.range(window.start_us..window.end_us) {
+            let mut ids: Vec<u32> = (0..pane.len() as u32).collect();
+            let mut keys = KeyColumn::Bytes(pane.groups().keys().gather(&ids)?);
+            if touched_only {
+                let found = merged.groups().find(&keys);
+                ids.retain(|id| found[*id as usize].is_some());
+                keys = KeyColumn::Bytes(pane.groups().keys().gather(&ids)?);
+            }
+            merged.find(&keys, &mut self.ids)?;
+            let mut states = Vec::new();
+            for accumulator in pane.accumulators() {
+                states.extend(accumulator.state(&ids)?);
+            }
+            merged.merge(&self.ids, &states)?;
+        }
+        Ok(merged)
+    }
+
+    fn results(
+        &self,
+        window: Option<Window>,
+        table: &Table,
+        ids: &[u32],
+        results: &mut Vec<RecordBatch>,
+    ) -> Result<(), StepError> {
+        for ids in ids.chunks(PIECE_ROWS) {
+            results.push(table.results(&self.plan, &self.codec, window, ids)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,289 @@
+//! `dedup`: of rows with one key whose event times are less than a bound apart, the first to come.
+//!
+//! Event time is cut into buckets as long as the bound, so a key has at most one row in a bucket, and
+//! its rivals are in that bucket or the two beside it. A bucket is dropped whole once the watermark
+//! is so far that no row on time can be near it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_select::take::{take, take_record_batch};
+
+use super::filter::failed;
+use super::keys::{Keys, both};
+use super::on_time::on_time;
+use super::shuffle::{Shuffle, owned};
+use super::{Extent, KeyedPlan, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
+use crate::batch::{BatchCtx, EventTime, timestamp_us};
+use crate::state::{GroupTable, KeyCodec, StateError};
+
+const SEEN: &str = "seen";
+
+/// What a `dedup` step does.
+#[derive(Clone, Debug)]
+pub struct DedupPlan {
+    keys: Keys,
+    schema: SchemaRef,
+    time: EventTime,
+    within_us: i64,
+}
+
+impl DedupPlan {
+    /// One row a key within `within_us` microseconds.
+    ///
+    /// # Errors
+    /// When a column's type cannot be a key, or the bound is not positive.
+    pub fn new(keys: Keys, schema: SchemaRef, time: EventTime, within_us: i64) -> Result<Self, StateError> {
+        keys.codec()?;
+        if within_us <= 0 {
+            let message = "`within` must be longer than nothing, or no row is the duplicate of another";
+            return Err(StateError::Unsupported(message.to_owned()));
+        }
+        Ok(Self { keys, schema, time, within_us })
+    }
+
+    fn state_schema(&self) -> SchemaRef {
+        let types = self.keys.types().into_iter().zip(self.keys.names());
+        let keys = types.map(|(data_type, name)| Field::new(name, data_type, true));
+        let time = Field::new("time", timestamp_us(), false);
+        Arc::new(Schema::new(keys.chain([time]).collect::<Vec<_>>()))
+    }
+}
+
+impl KeyedPlan for DedupPlan {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn holds_back_us(&self) -> Option<i64> {
+        None
+    }
+
+    fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {
+        Ok(Box::new(Dedup {
+            codec: self.keys.codec().map_err(failed)?,
+            plan: self.clone(),
+            worker,
+            workers,
+            shuffle: Shuffle::new(workers),
+            buckets: BTreeMap::new(),
+            kept: Vec::new(),
+            size: StateSize::default(),
+        }))
+    }
+}
+
+/// A `dedup` step on one worker.
+struct Dedup {
+    plan: DedupPlan,
+    worker: u32,
+    workers: u32,
+    codec: KeyCodec,
+    shuffle: Shuffle,
+    /// By event time divided by the bound.
+    buckets: BTreeMap<i64, Bucket>,
+    kept: Vec<RecordBatch>,
+    size: StateSize,
+}
+
+/// The keys with a row in one bucket of time.
+#[derive(Default)]
+struct Bucket {
+    groups: GroupTable,
+    /// By group: the time of the row that was kept; none where a neighbour's was.
+    times_us: Vec<Option<i64>>,
+    /// Groups that are in no snapshot yet.
+    changed: Vec<u32>,
+}
+
+/// Where a row may have rivals: a group in its own bucket, and in those before and after it.
+#[derive(Clone, Copy)]
+struct Places {
+    bucket: i64,
+    own: u32,
+    before: Option<u32>,
+    after: Option<u32>,
+}
+
+impl Dedup {
+    fn bucket_of(&self, time_us: i64) -> i64 {
+        time_us.div_euclid(self.plan.within_us)
+    }
+
+    /// Looks the keys of all rows up, bucket by bucket.
+    fn places(&mut self, keys: &[ArrayRef], times_us: &[i64]) -> Result<Vec<Places>, StepError> {
+        let mut by_bucket: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (row, time_us) in (0..).zip(times_us) {
+            by_bucket.entry(self.bucket_of(*time_us)).or_default().push(row);
+        }
+        let mut encoded = Vec::with_capacity(by_bucket.len());
+        let mut ids = Vec::new();
+        let nowhere = Places { bucket: 0, own: 0, before: None, after: None };
+        let mut places = vec![nowhere; times_us.len()];
+        for (bucket, rows) in by_bucket {
+            let selected: Vec<ArrayRef> = if rows.len() == times_us.len() {
+                keys.to_vec()
+            } else {
+                let rows = UInt32Array::from(rows.clone());
+                keys.iter().map(|key| take(key, &rows, None)).collect::<Result<_, _>>().map_err(failed)?
+            };
+            let selected = self.codec.encode(&selected, rows.len()).map_err(failed)?;
+            let table = self.buckets.entry(bucket).or_default();
+            table.groups.groups(&selected, &mut ids).map_err(failed)?;
+            table.times_us.resize(table.groups.len(), None);
+            for (row, id) in rows.iter().zip(&ids) {
+                places[*row as usize] = Places { bucket, own: *id, ..nowhere };
+            }
+            encoded.push((bucket, rows, selected));
+        }
+        // Only now: a row's rivals may have come with this chunk.
+        for (bucket, rows, keys) in encoded {
+            if let Some(table) = bucket.checked_sub(1).and_then(|before| self.buckets.get(&before)) {
+                let found = table.groups.find(&keys);
+                rows.iter().zip(found).for_each(|(row, id)| places[*row as usize].before = id);
+            }
+            if let Some(table) = bucket.checked_add(1).and_then(|after| self.buckets.get(&after)) {
+                let found = table.groups.find(&keys);
+                rows.iter().zip(found).for_each(|(row, id)| places[*row as usize].after = id);
+            }
+        }
+        Ok(places)
+    }
+
+    /// Whether a row of this key is near `time_us` in a bucket beside its own.
+    fn has_rival(&self, bucket: Option<i64>, group: Option<u32>, time_us: i64) -> bool {
+        let table = bucket.and_then(|bucket| self.buckets.get(&bucket));
+        let rival = table.zip(group).and_then(|(table, group)| table.times_us[group as usize]);
+        rival.is_some_and(|rival| rival.abs_diff(time_us) < self.plan.within_us.unsigned_abs())
+    }
+
+    fn take_rows(&mut self, rows: &RecordBatch) -> Result<(), StepError> {
+        let keys = self.plan.keys.of(rows)?.keys;
+        let times = self.plan.time.times(rows);
+        let places = self.places(&keys, times.values())?;
+        let mut kept = Vec::with_capacity(rows.num_rows());
+        for (row, (place, time_us)) in (0u32..).zip(places.into_iter().zip(times.values())) {
+            let Places { bucket, own, before, after } = place;
+            let is_known = self.buckets[&bucket].times_us[own as usize].is_some();
+            if is_known
+                || self.has_rival(bucket.checked_sub(1), before, *time_us)
+                || self.has_rival(bucket.checked_add(1), after, *time_us)
+            {
+                continue;
+            }
+            if let Some(table) = self.buckets.get_mut(&bucket) {
+                table.times_us[own as usize] = Some(*time_us);
+                table.changed.push(own);
+            }
+            kept.push(row);
+        }
+        self.size.updated += kept.len() as u64;
+        if kept.len() == rows.num_rows() {
+            self.kept.push(rows.clone());
+        } else if !kept.is_empty() {
+            self.kept.push(take_record_batch(rows, &UInt32Array::from(kept)).map_err(failed)?);
+        }
+        Ok(())
+    }
+
+    fn chunk(&self, bucket: &Bucket, groups: &[u32]) -> Result<StateChunk, StepError> {
+        let mut columns =
+            self.codec.decode(&bucket.groups.keys().gather(groups).map_err(failed)?).map_err(failed)?;
+        let times = groups.iter().map(|group| bucket.times_us[*group as usize]);
+        columns.push(Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC")));
+        let rows = RecordBatch::try_new(self.plan.state_schema(), columns).map_err(failed)?;
+        Ok(StateChunk { table: SEEN.to_owned(), rows })
+    }
+}
+
+impl KeyedStep for Dedup {
+    fn accumulate(
+        &mut self,
+        ctx: &BatchCtx,
+        port: usize,
+        input: &RecordBatch,
+    ) -> Result<Vec<RejectedRow>, StepError> {
+        let keyed = self.plan.keys.of(input)?;
+        let (rows, late) = on_time(&keyed.rows, self.plan.time, ctx.watermark_us)?;
+        let refused = both(input.num_rows(), keyed.refused, &late);
+        let keys = if late.is_empty() { keyed.keys } else { self.plan.keys.of(&rows)?.keys };
+        let keys = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
+        self.shuffle.deal(port, ctx.order, rows, &keys)?;
+        Ok(refused)
+    }
+
+    fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError> {
+        Ok(self.shuffle.take())
+    }
+
+    fn merge(&mut self, _: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError> {
+        self.size = StateSize::default();
+        parcels.iter().try_for_each(|parcel| self.take_rows(&parcel.rows))
+    }
+
+    fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
+        if let Some(watermark_us) = ctx.watermark_us {
+            // Rows on time are in the watermark's bucket or later; their rivals in the one before, too.
+            let oldest = self.bucket_of(watermark_us).saturating_sub(1);
+            let open = self.buckets.split_off(&oldest);
+            let gone = std::mem::replace(&mut self.buckets, open);
+            self.size.removed = gone.values().map(|bucket| bucket.groups.len() as u64).sum();
+        }
+        Ok(std::mem::take(&mut self.kept))
+    }
+
+    fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
+        let mut chunks = Vec::new();
+        for bucket in self.buckets.values() {
+            let groups = match extent {
+                Extent::Delta => bucket.changed.clone(),
+                Extent::Full => {
+                    let all = 0..bucket.groups.len() as u32;
+                    all.filter(|group| bucket.times_us[*group as usize].is_some()).collect()
+                }
+            };
+            if !groups.is_empty() {
+                chunks.push(self.chunk(bucket, &groups)?);
+            }
+        }
+        self.buckets.values_mut().for_each(|bucket| bucket.changed.clear());
+        Ok(chunks)
+    }
+
+    fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
+        if chunk.table != SEEN || chunk.rows.schema() != self.plan.state_schema() {
+            return Err(StepError::State(format!(
+                "the checkpoint's table `{}` is not of this `dedup`: undo the change to its keys, or start without the \
+                 checkpoint",
+                chunk.table
+            )));
+        }
+        let key_columns = self.plan.keys.names().len();
+        let encode = |codec: &KeyCodec, rows: &RecordBatch| {
+            codec.encode(&rows.columns()[..key_columns], rows.num_rows()).map_err(failed)
+        };
+        let keys = encode(&self.codec, &chunk.rows)?;
+        let rows = owned(&chunk.rows, &keys, self.worker, self.workers)?;
+        let times = rows.column(key_columns).as_primitive::<TimestampMicrosecondType>().clone();
+        let places = self.places(&rows.columns()[..key_columns], times.values())?;
+        for (place, time_us) in places.into_iter().zip(times.values()) {
+            if let Some(bucket) = self.buckets.get_mut(&place.bucket) {
+                bucket.times_us[place.own as usize] = Some(*time_us);
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> StateSize {
+        let bytes = |bucket: &Bucket| bucket.groups.bytes() + bucket.times_us.capacity() * 16;
+        StateSize {
+            keys: self.buckets.values().map(|bucket| bucket.groups.len() as u64).sum(),
+            bytes: self.buckets.values().map(|bucket| bytes(bucket) as u64).sum(),
+            ..self.size
+        }
+    }
+}
