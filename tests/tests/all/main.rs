@@ -10,6 +10,7 @@ mod cases;
 mod command_line;
 mod connectors;
 mod dead_letters;
+mod docs;
 mod faults;
 mod logging;
 mod observing;

@@ -287,3 +287,23 @@ fn errors_are_problem_documents() {
     assert_eq!(server.delete("/v1/pipelines/p?purge=true").status, 204);
     assert_eq!(server.get("/v1/pipelines").body, json!([]));
 }
+
+#[test]
+fn an_event_time_that_is_always_null_is_told_once() {
+    let (dir, server) = server_with(&[]);
+    let path = dir.path().join("in.csv");
+    std::fs::write(&path, "at,n\n,1\n,2\n").unwrap();
+    server.deploy(&json!({
+        "name": "timeless", "trigger": "available-now",
+        "sources": { "in": { "type": "file", "path": path, "format": "csv",
+            "schema": { "at": "timestamp", "n": "int64" }, "event_time": { "column": "at" } } },
+        "sinks": { "out": table_sink(dir.path(), "out", "in") },
+    }));
+    let _ = server.wait_for("timeless", &["finished"]);
+    let logs = server.get("/v1/pipelines/timeless/logs").body;
+    let warnings: Vec<&Value> =
+        logs.as_array().into_iter().flatten().filter(|line| line["level"] == "warn").collect();
+    assert_eq!(warnings.len(), 1, "{logs:#}");
+    assert_eq!(text(warnings[0], "entry"), "in");
+    assert!(text(warnings[0], "message").contains("`at` is null in all 2 rows"), "{logs:#}");
+}

@@ -53,7 +53,7 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
         (
             "/sinkss",
             json!({}),
-            "unknown key `sinkss`: did you mean `sinks`? (known: name, delivery, trigger, parallelism, checkpoint, sources, steps, sinks)",
+            "unknown key `sinkss`: did you mean `sinks`? (known: name, delivery, trigger, parallelism, checkpoint, watermark, sources, steps, sinks)",
         ),
         (
             "/name",
@@ -105,7 +105,7 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
         (
             "/steps/known",
             json!({ "from": "clicks", "fliter": "true" }),
-            "steps.known: unknown kind of step `fliter`: did you mean `filter`? (known: wasm, filter, select, union, aggregate)",
+            "steps.known: unknown kind of step `fliter`: did you mean `filter`? (known: wasm, filter, select, union, split, aggregate, dedup)",
         ),
         (
             "/steps/known",
@@ -146,7 +146,7 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
         (
             "/steps/unused",
             filter("true"),
-            "steps.unused: nothing takes its rows: name it in a `from`, or remove it",
+            "steps.unused: nothing takes its rows: name it in a `from` as `unused`, or remove it",
         ),
         (
             "/steps/counts",
@@ -173,6 +173,66 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
             "/steps/known",
             json!({ "from": "clicks", "select": { "page": "page" } }),
             "steps.counts.aggregate.window: no event time reaches this step",
+        ),
+        (
+            "/steps/counts/aggregate/window",
+            json!({ "sliding": "10s", "slide": "11s" }),
+            "steps.counts.aggregate.window.sliding: windows of 10000000 us every 11000000 us leave gaps",
+        ),
+        (
+            "/steps/counts/aggregate/window",
+            json!({ "sliding": "10s" }),
+            "steps.counts.aggregate.window.slide: missing: how often a window begins",
+        ),
+        (
+            "/steps/counts/aggregate/window",
+            json!({ "tumbling": "10s", "session": "10s" }),
+            "steps.counts.aggregate.window: a window is one of",
+        ),
+        (
+            "/steps/counts/aggregate/window",
+            json!({ "session": "10s" }),
+            "steps.counts.aggregate: sessions need emit: final",
+        ),
+        (
+            "/steps/counts",
+            json!({ "from": "known", "emit": "final", "aggregate": { "by": ["page"], "window": { "session": "0" }, "compute": { "n": "count()" } } }),
+            "steps.counts.aggregate: a session's gap must be positive",
+        ),
+        (
+            "/steps/counts",
+            json!({ "from": "known", "emit": "final", "aggregate": { "by": ["page"], "window": { "session": "page" }, "compute": { "n": "count()" } } }),
+            "steps.counts.aggregate.window.session: ",
+        ),
+        (
+            "/steps/counts",
+            json!({ "from": "known", "late": "side", "aggregate": { "by": ["page"], "window": { "tumbling": "10s" }, "compute": { "n": "count()" } } }),
+            "steps.counts: nothing takes its rows: name it in a `from` as `counts.late`, or remove it",
+        ),
+        (
+            "/steps/known",
+            json!({ "from": "clicks", "dedup": { "by": ["page"], "within": "0" } }),
+            "steps.known.dedup: `within` must be longer than nothing",
+        ),
+        (
+            "/steps/known",
+            json!({ "from": "clicks", "dedup": { "by": ["pge"], "within": "1h" } }),
+            "steps.known.dedup.by.pge: ",
+        ),
+        (
+            "/steps/known",
+            json!({ "from": "clicks", "split": { "a": "n > 1" } }),
+            "steps.counts.from: `known` has several ways out: say which, `known.a` or `known.rest`",
+        ),
+        (
+            "/steps/counts/from",
+            json!("known.lat"),
+            "steps.counts.from: unknown way out of `known`: `lat`: there are none here",
+        ),
+        (
+            "/steps/known",
+            json!({ "from": "clicks", "split": {} }),
+            "steps.known.split: name at least one branch",
         ),
         (
             "/steps/counts/aggregate/window",
