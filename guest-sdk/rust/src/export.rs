@@ -93,6 +93,7 @@ mod glue {
             kind: catalog::Kind::Transform,
             summary: operator.summary(),
             config_schema: operator.config_schema().to_string(),
+            retracts: false,
         });
         catalog::Description {
             name: plugin.name.to_owned(),

@@ -86,6 +86,7 @@ impl catalog::Guest for Hostile {
             kind: catalog::Kind::Transform,
             summary: (*summary).to_owned(),
             config_schema: CONFIG_SCHEMA.to_owned(),
+            retracts: false,
         });
         catalog::Description {
             name: "hostile".to_owned(),

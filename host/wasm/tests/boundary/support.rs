@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use millstream_wasm::{
-    CallClock, CallError, Level, Limits, Observer, OpenTransform, Plugin, Runtime, RuntimeConfig, Transform,
+    Aggregate, CallClock, CallError, Keyed, Level, Limits, Observer, OpenAggregate, OpenKeyed, OpenTransform,
+    Plugin, Runtime, RuntimeConfig, Transform,
 };
 
 /// The component of `tests/guest`, built for wasm32-wasip2.
@@ -88,6 +89,39 @@ pub(crate) fn open(
 /// Opens an operator of the guest with tight limits of time.
 pub(crate) fn transform(operator: &str, config: &str, input: &SchemaRef) -> Transform {
     open(operator, config, input, Arc::default(), brief()).expect("it opens")
+}
+
+/// Opens an aggregate of the guest.
+pub(crate) fn aggregate(
+    operator: &str,
+    config: &str,
+    input: &Schema,
+    limits: Limits,
+) -> Result<Aggregate, CallError> {
+    let observer = Arc::<Ear>::default();
+    plugin().aggregate(&OpenAggregate { operator, config, input, observer, limits: Some(limits) })
+}
+
+/// Opens a keyed operator of the guest: keys `k`, rows of [`pairs`].
+pub(crate) fn keyed(operator: &str, config: &str, limits: Limits) -> Result<Keyed, CallError> {
+    let (input, observer) = (pairs(&[]).schema(), Arc::<Ear>::default());
+    let keys = input.project(&[0]).expect("the first column");
+    plugin().keyed(&OpenKeyed {
+        operator,
+        config,
+        keys: &keys,
+        input: &input,
+        observer,
+        limits: Some(limits),
+    })
+}
+
+/// Rows with two int64 columns, `k` and `v`.
+pub(crate) fn pairs(rows: &[(i64, i64)]) -> RecordBatch {
+    let column = |value: fn(&(i64, i64)) -> i64| {
+        Arc::new(rows.iter().map(value).collect::<arrow_array::Int64Array>()) as arrow_array::ArrayRef
+    };
+    RecordBatch::try_from_iter([("k", column(|row| row.0)), ("v", column(|row| row.1))]).expect("a batch")
 }
 
 /// The default limits, but 200 ms for a call.
