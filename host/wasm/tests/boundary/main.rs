@@ -9,6 +9,7 @@ mod cache;
 mod determinism;
 mod faults;
 mod keyeds;
+mod kit;
 mod loading;
 mod room;
 mod support;

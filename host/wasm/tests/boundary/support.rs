@@ -35,16 +35,44 @@ pub(crate) fn guest() -> &'static [u8] {
     })
 }
 
+/// A plugin of this workspace, built as `make plugins` does it, and loaded.
+pub(crate) fn workspace_plugin(name: &str) -> Plugin {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target folder");
+    BUILT.get_or_init(|| {
+        let source = std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo");
+        // All of them, so that features unify as there and nothing is built twice.
+        let packages = ["text", "json", "geo", "stats", "hostile"].map(|name| format!("--package={name}"));
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--locked", "--profile=plugin", "--target=wasm32-wasip2"])
+            .args(packages)
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(Path::new(&source).join("../.."))
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .output()
+            .expect("cargo runs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    });
+    let file = target.join("wasm32-wasip2/plugin").join(format!("{name}.wasm"));
+    runtime().load(&std::fs::read(file).expect("the plugin was built")).expect("a plugin")
+}
+
 /// A runtime for all tests of this process, and the guest loaded into it.
 pub(crate) fn plugin() -> &'static Plugin {
-    static PLUGIN: OnceLock<(tempfile::TempDir, Plugin)> = OnceLock::new();
-    let (_, plugin) = PLUGIN.get_or_init(|| {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    PLUGIN.get_or_init(|| runtime().load(guest()).expect("a plugin"))
+}
+
+fn runtime() -> &'static Arc<Runtime> {
+    static RUNTIME: OnceLock<(tempfile::TempDir, Arc<Runtime>)> = OnceLock::new();
+    let (_, runtime) = RUNTIME.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a folder");
         let runtime = Runtime::new(RuntimeConfig::new(dir.path())).expect("a runtime");
-        let plugin = runtime.load(guest()).expect("a plugin");
-        (dir, plugin)
+        (dir, runtime)
     });
-    plugin
+    runtime
 }
 
 /// Remembers what it hears.
