@@ -195,11 +195,12 @@ fn by_row<S: Default + Serialize + DeserializeOwned>(
 pub struct Fold<S, V> {
     output: Field,
     accumulate: Accumulate<S>,
-    merge: Box<dyn Fn(&mut S, S)>,
+    merge: Merge<S>,
     finish: Box<dyn Fn(S) -> V>,
 }
 
 type Accumulate<S> = Box<dyn Fn(&mut S, Row<'_>) -> Result<()>>;
+type Merge<S> = Box<dyn Fn(&mut S, S)>;
 
 /// The shortest aggregate: how a row is added, how states are merged, what the result is.
 ///
@@ -212,8 +213,10 @@ type Accumulate<S> = Box<dyn Fn(&mut S, Row<'_>) -> Result<()>>;
 ///
 /// fn long(config: Long, input: &Schema) -> Result<Fold<i64, i64>> {
 ///     input.key::<Utf8>(&config.column)?;
-///     let long = move |row: Row| Ok(row.text(&config.column)?.is_some_and(|text| text.len() > config.bound));
-///     let add = move |count: &mut i64, row: Row| Ok(*count += i64::from(long(row)?));
+///     let add = move |count: &mut i64, row: Row| {
+///         let text = row.text(&config.column)?.unwrap_or_default();
+///         Ok(*count += i64::from(text.len() > config.bound))
+///     };
 ///     Ok(fold(Field::new("long", DataType::Int64), add, |count, other| *count += other, |count| count))
 /// }
 ///

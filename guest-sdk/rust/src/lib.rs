@@ -66,7 +66,8 @@ pub use rows::Row;
 pub use schema::{DataType, Field, Key, Schema};
 pub use states::States;
 
-/// What nearly every operator uses. The derives need `serde` and `schemars` in the plugin's manifest.
+/// What nearly every operator uses. Not [`ColumnAggregate`], whose functions are called as those of
+/// [`Aggregate`]. The derives need `serde` and `schemars` in the plugin's manifest.
 pub mod prelude {
     pub use schemars::JsonSchema;
     pub use serde::Deserialize;
@@ -78,7 +79,16 @@ pub mod prelude {
     pub use crate::columns::{Binary, Boolean, Date, Float32, Float64, Int32, Int64, Timestamp, Utf8};
     pub use crate::host::{Level, counter, observe};
     pub use crate::{
-        Aggregate, Batch, Clock, ColumnAggregate, DataType, Error, Field, Fold, Key, KeyView, Keyed, Output,
-        Records, Result, Row, Schema, States, Transform, bail, fold, log, plugin,
+        Aggregate, Batch, Clock, DataType, Error, Field, Fold, Key, KeyView, Keyed, Output, Records, Result,
+        Row, Schema, States, Transform, bail, fold, log, plugin,
     };
+}
+
+/// The examples of the manual and of the read-me, which are compiled as tests.
+#[cfg(doctest)]
+mod manual {
+    #[doc = include_str!("../../../docs/plugins.md")]
+    mod plugins {}
+    #[doc = include_str!("../README.md")]
+    mod readme {}
 }

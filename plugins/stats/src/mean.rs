@@ -1,5 +1,6 @@
 //! `mean`: a sum and a count of fixed width, changed in place.
 
+use millstream_plugin::ColumnAggregate;
 use millstream_plugin::prelude::*;
 
 /// The mean of a numeric column, without its nulls.

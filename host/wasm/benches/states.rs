@@ -1,5 +1,5 @@
 //! What a row costs in an aggregate: chunks of 4,096 rows into few groups and into many, with the
-//! states of the touched groups there and back. Run with `cargo bench --workspace --bench aggregate`;
+//! states of the touched groups there and back. Run with `cargo bench --workspace --bench states`;
 //! prints the least of many rounds, because a shared machine only ever adds.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and may stop")]
 
