@@ -215,7 +215,8 @@ type Merge<S> = Box<dyn Fn(&mut S, S)>;
 ///     input.key::<Utf8>(&config.column)?;
 ///     let add = move |count: &mut i64, row: Row| {
 ///         let text = row.text(&config.column)?.unwrap_or_default();
-///         Ok(*count += i64::from(text.len() > config.bound))
+///         *count += i64::from(text.len() > config.bound);
+///         Ok(())
 ///     };
 ///     Ok(fold(Field::new("long", DataType::Int64), add, |count, other| *count += other, |count| count))
 /// }

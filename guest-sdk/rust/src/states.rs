@@ -203,10 +203,20 @@ mod tests {
     #[test]
     fn fixed_states_are_changed_in_place_and_start_as_zeros() {
         let mut states = States::none(3);
-        states.change_fixed::<[i64; 2]>(|slots| Ok(slots[1] = [7, 1])).unwrap();
+        states
+            .change_fixed::<[i64; 2]>(|slots| {
+                slots[1] = [7, 1];
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(states.fixed::<[i64; 2]>().unwrap()[..], [[0, 0], [7, 1], [0, 0]]);
         let place = states.column.values.as_ptr();
-        states.change_fixed::<[i64; 2]>(|slots| Ok(slots[0][0] = 5)).unwrap();
+        states
+            .change_fixed::<[i64; 2]>(|slots| {
+                slots[0][0] = 5;
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(states.column.values.as_ptr(), place);
         assert_eq!(states.fixed::<[i64; 2]>().unwrap()[..], [[5, 0], [7, 1], [0, 0]]);
         assert!(states.fixed::<i64>().unwrap_err().message().contains("state 0 has 16 bytes, not 8"));
