@@ -219,3 +219,6 @@ fn on_clock(batch: Batch, clock: Clock) -> Result<Batch> {
     let (schema, rows) = (Rc::new(batch.schema().clone()), batch.len());
     Batch::new(schema, clock, rows, batch.into_columns())
 }
+
+#[cfg(test)]
+mod tests;
