@@ -3,7 +3,7 @@
 
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-PLUGINS := -p text -p json -p geo
+PLUGINS := -p text -p json -p geo -p stats
 WASM := cargo build --profile plugin --target wasm32-wasip2
 
 .PHONY: demo build plugins test bench fmt setup clean

@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 PORT = int(os.environ.get("PORT") or 7070)
 TCP_PORT = PORT + 1
 URL = f"http://{HOST}:{PORT}"
-PLUGINS = ("text", "json", "geo")
+PLUGINS = ("text", "json", "geo", "stats")
 QUAKES = ROOT / "examples/data/earthquakes.ndjson"
 # A week of earthquakes goes by in about seven seconds.
 REPLAY_SPEEDUP = 86_400

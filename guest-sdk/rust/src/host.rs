@@ -58,7 +58,7 @@ macro_rules! log {
 #[cfg(target_family = "wasm")]
 mod imp {
     use super::Level;
-    use crate::bindings::millstream::plugin::host;
+    use crate::bindings::host;
 
     pub(super) fn log(level: Level, message: &str) {
         let level = match level {

@@ -29,9 +29,11 @@
 //! ```
 //!
 //! In reading order: [`schema`] and [`batch`] (what there is), [`columns`] and [`rows`] (reading),
-//! [`builders`] and [`output`] (writing), [`operator`] and [`config`] (how an operator is opened),
+//! [`builders`], [`output`] and [`records`] (writing), [`aggregate`], [`keyed`] and [`states`] (what the
+//! host keeps for an operator), [`operator`] and [`config`] (how an operator is opened),
 //! [`host`] (logs and counters), [`testing`] (operators as plain functions in unit tests).
 
+pub mod aggregate;
 pub mod batch;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
@@ -43,20 +45,29 @@ pub mod error;
 #[doc(hidden)]
 pub mod export;
 pub mod host;
+pub mod keyed;
 pub mod operator;
 pub mod output;
+pub mod records;
 pub mod rows;
 pub mod schema;
+pub mod states;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
+pub use aggregate::{Aggregate, ColumnAggregate, Fold, fold};
 pub use batch::{Batch, Clock};
 pub use error::{Error, Result};
+pub use keyed::{KeyView, Keyed};
 pub use operator::{Operator, Plugin, Transform};
 pub use output::Output;
+pub use records::Records;
+pub use rows::Row;
 pub use schema::{DataType, Field, Key, Schema};
+pub use states::States;
 
-/// What nearly every operator uses. The derives need `serde` and `schemars` in the plugin's manifest.
+/// What nearly every operator uses. Not [`ColumnAggregate`], whose functions are called as those of
+/// [`Aggregate`]. The derives need `serde` and `schemars` in the plugin's manifest.
 pub mod prelude {
     pub use schemars::JsonSchema;
     pub use serde::Deserialize;
@@ -68,6 +79,16 @@ pub mod prelude {
     pub use crate::columns::{Binary, Boolean, Date, Float32, Float64, Int32, Int64, Timestamp, Utf8};
     pub use crate::host::{Level, counter, observe};
     pub use crate::{
-        Batch, Clock, DataType, Error, Field, Output, Result, Schema, Transform, bail, log, plugin,
+        Aggregate, Batch, Clock, DataType, Error, Field, Fold, Key, KeyView, Keyed, Output, Records, Result,
+        Row, Schema, States, Transform, bail, fold, log, plugin,
     };
+}
+
+/// The examples of the manual and of the read-me, which are compiled as tests.
+#[cfg(doctest)]
+mod manual {
+    #[doc = include_str!("../../../docs/plugins.md")]
+    mod plugins {}
+    #[doc = include_str!("../README.md")]
+    mod readme {}
 }

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use crate::aggregate::{ColumnAggregate, OpenedAggregate};
 use crate::batch::Batch;
 use crate::config;
 use crate::error::{Error, Result, nearest};
+use crate::keyed::{Keyed, OpenedKeyed};
 use crate::output::{Finished, Output};
 use crate::schema::Schema;
 
@@ -26,20 +28,54 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Opens one of the operators, as the host does once an instance.
+    /// Opens a transform, as the host does once an instance.
     ///
     /// # Errors
-    /// When there is no such operator, or it refuses its config or the input schema.
+    /// When there is no such transform, or it refuses its config or the input schema.
     pub fn open(&self, operator: &str, config: &str, input: &Schema) -> Result<Transform> {
-        let found = self.operators.iter().find(|known| known.name == operator).ok_or_else(|| {
+        match &self.find(operator)?.open {
+            Open::Transform(open) => open(config, input),
+            other => Err(other.is_not("transform", operator)),
+        }
+    }
+
+    /// Opens an aggregate, as the host does once an instance.
+    ///
+    /// # Errors
+    /// When there is no such aggregate, or it refuses its config or the input schema.
+    pub fn open_aggregate(&self, operator: &str, config: &str, input: &Schema) -> Result<OpenedAggregate> {
+        match &self.find(operator)?.open {
+            Open::Aggregate { open, .. } => open(config, input),
+            other => Err(other.is_not("aggregate", operator)),
+        }
+    }
+
+    /// Opens a keyed operator, as the host does once an instance.
+    ///
+    /// # Errors
+    /// When there is no such keyed operator, or it refuses its config or a schema.
+    pub fn open_keyed(
+        &self,
+        operator: &str,
+        config: &str,
+        keys: &Schema,
+        input: &Schema,
+    ) -> Result<OpenedKeyed> {
+        match &self.find(operator)?.open {
+            Open::Keyed(open) => open(config, keys, input),
+            other => Err(other.is_not("keyed", operator)),
+        }
+    }
+
+    fn find(&self, operator: &str) -> Result<&Operator> {
+        self.operators.iter().find(|known| known.name == operator).ok_or_else(|| {
             let known = self.operators.iter().map(|operator| operator.name);
             Error::new(format!(
                 "the plugin `{}` has no operator `{operator}`; {}",
                 self.name,
                 nearest(operator, known)
             ))
-        })?;
-        (found.open)(config, input)
+        })
     }
 }
 
@@ -47,10 +83,32 @@ impl Plugin {
 pub struct Operator {
     pub(crate) name: &'static str,
     pub(crate) config_schema: fn() -> serde_json::Value,
-    open: Open,
+    pub(crate) open: Open,
 }
 
-type Open = Box<dyn Fn(&str, &Schema) -> Result<Transform>>;
+/// How an operator of each kind is opened.
+pub(crate) enum Open {
+    Transform(OpenWith<Transform>),
+    Aggregate { open: OpenWith<OpenedAggregate>, retracts: bool },
+    Keyed(OpenKeyed),
+}
+
+type OpenWith<T> = Box<dyn Fn(&str, &Schema) -> Result<T>>;
+type OpenKeyed = Box<dyn Fn(&str, &Schema, &Schema) -> Result<OpenedKeyed>>;
+
+impl Open {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Transform(_) => "transform",
+            Self::Aggregate { .. } => "aggregate",
+            Self::Keyed(_) => "keyed",
+        }
+    }
+
+    fn is_not(&self, wanted: &str, operator: &str) -> Error {
+        Error::new(format!("the operator `{operator}` is of the kind {}, not {wanted}", self.kind()))
+    }
+}
 
 impl Operator {
     /// An operator of the kind `transform`. `open` is called once an instance with the config, read
@@ -62,7 +120,36 @@ impl Operator {
         F: Fn(C, &Schema) -> Result<Transform> + 'static,
     {
         let open = Box::new(move |json: &str, input: &Schema| open(config::parse(json)?, input));
+        Self { name, config_schema: config::schema::<C>, open: Open::Transform(open) }
+    }
+
+    /// An operator of the kind `aggregate`: an [`Aggregate`](crate::Aggregate) or a
+    /// [`ColumnAggregate`]. `open` is called as for a transform.
+    pub fn aggregate<C, A, F>(name: &'static str, open: F) -> Self
+    where
+        C: DeserializeOwned + JsonSchema,
+        A: ColumnAggregate,
+        F: Fn(C, &Schema) -> Result<A> + 'static,
+    {
+        let open = Box::new(move |json: &str, input: &Schema| {
+            OpenedAggregate::new(open(config::parse(json)?, input)?)
+        });
+        let open = Open::Aggregate { open, retracts: A::RETRACTS };
         Self { name, config_schema: config::schema::<C>, open }
+    }
+
+    /// An operator of the kind `keyed`. `open` is called as for a transform, with the schema of the
+    /// keys and that of the input.
+    pub fn keyed<C, K, F>(name: &'static str, open: F) -> Self
+    where
+        C: DeserializeOwned + JsonSchema,
+        K: Keyed,
+        F: Fn(C, &Schema, &Schema) -> Result<K> + 'static,
+    {
+        let open = Box::new(move |json: &str, keys: &Schema, input: &Schema| {
+            OpenedKeyed::new(keys, open(config::parse(json)?, keys, input)?)
+        });
+        Self { name, config_schema: config::schema::<C>, open: Open::Keyed(open) }
     }
 
     /// Its name in pipelines.
@@ -75,6 +162,12 @@ impl Operator {
     #[must_use]
     pub fn config_schema(&self) -> serde_json::Value {
         (self.config_schema)()
+    }
+
+    /// Whether it is an aggregate that can take rows out again.
+    #[must_use]
+    pub fn retracts(&self) -> bool {
+        matches!(self.open, Open::Aggregate { retracts: true, .. })
     }
 
     /// What it does: the first paragraph of its config type's documentation.

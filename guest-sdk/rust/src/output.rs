@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::batch::{Batch, Buffers};
 use crate::builders::{ColumnBuilder, select};
 use crate::error::{Error, Result, nearest};
+use crate::records::Records;
 use crate::schema::Schema;
 
 /// Collects the output of one batch. Every column of the output schema comes either from
@@ -64,6 +65,18 @@ impl Output {
         let rows = column.len();
         let buffers = column.finish().map_err(|error| error.within(format!("output column `{name}`")))?;
         self.columns[index] = Some((rows, buffers));
+        Ok(())
+    }
+
+    /// The output's columns.
+    pub(crate) fn schema(&self) -> Rc<Schema> {
+        Rc::clone(&self.schema)
+    }
+
+    /// Gives all columns the values of rows.
+    pub(crate) fn set_records(&mut self, records: Records) -> Result<()> {
+        let rows = records.len();
+        self.columns = records.finish()?.into_iter().map(|column| Some((rows, column))).collect();
         Ok(())
     }
 

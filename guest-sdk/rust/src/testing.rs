@@ -31,6 +31,8 @@
 //! # }
 //! ```
 
+mod states;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -47,6 +49,8 @@ use crate::operator::Plugin;
 use crate::output::Rejection;
 use crate::rows::Row;
 use crate::schema::{DataType, Field, Schema};
+
+pub use states::{Keeper, aggregate, aggregate_and_retract};
 
 /// What an operator asked of the host.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::bindings::described::millstream::plugin::host;
+use crate::bindings::millstream::plugin::host;
 use crate::cache::{Cache, Digest};
 use crate::check;
 use crate::error::{LoadError, RuntimeError};

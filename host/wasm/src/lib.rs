@@ -2,7 +2,8 @@
 //! Wasm engine and arrow; knows no pipeline, so the same crate can run plugins anywhere.
 //!
 //! Rooms in reading order: `engine` (the runtime), `plugin` (what a component says of itself),
-//! `transform` (an operator that is open), `instance` (one instance and how it breaks), `convert`
+//! `transform`, `aggregate` and `keyed` (what an open operator of each kind does), `opened` (an
+//! operator that is open and the instance it is open on), `instance` (one instance and how it breaks), `convert`
 //! (batches across the boundary), `limits`, `wasi` and `observe` (what a guest may use, sees and
 //! tells), `cache`, `check`, `ticker`, `error`.
 
@@ -13,8 +14,12 @@ mod engine;
 mod plugin;
 mod transform;
 
+mod aggregate;
+mod keyed;
+
 mod check;
 mod instance;
+mod opened;
 
 mod convert;
 
@@ -27,9 +32,11 @@ mod wasi;
 mod bindings;
 mod error;
 
+pub use aggregate::{Aggregate, OpenAggregate};
 pub use cache::{Digest, NoDigest};
 pub use engine::{Runtime, RuntimeConfig};
 pub use error::{CONTRACT_VERSION, CallError, Fault, LoadError, RuntimeError};
+pub use keyed::{DueTimer, Keyed, OpenKeyed, Outcome, Turn};
 pub use limits::Limits;
 pub use observe::{Level, Observer};
 pub use plugin::{Description, Kind, Manifest, Operator, Plugin};

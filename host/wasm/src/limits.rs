@@ -25,6 +25,8 @@ pub struct Limits {
     pub output_bytes_max: usize,
     /// Rows that one call may return; also bounds batches without columns. 16 Mi.
     pub output_rows_max: u32,
+    /// Bytes of the state of one group or key. 1 MiB: states are copied whenever they are touched.
+    pub state_bytes_max: usize,
     /// Log lines of one call; the others are dropped and counted. 100.
     pub log_lines_max: u32,
     /// Bytes of a log line; it is cut there. 4 KiB.
@@ -49,6 +51,7 @@ impl Default for Limits {
             open_deadline_ms: 5_000,
             output_bytes_max: 64 << 20,
             output_rows_max: 16 << 20,
+            state_bytes_max: 1 << 20,
             log_lines_max: 100,
             log_line_bytes_max: 4 << 10,
             metrics_max: 1_000,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::bindings::described::millstream::plugin::host;
+use crate::bindings::millstream::plugin::host;
 use crate::convert::cut;
 use crate::limits::Limits;
 

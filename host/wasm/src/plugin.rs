@@ -7,17 +7,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
-use crate::bindings::described::DescribedPluginPre;
-use crate::bindings::described::exports::millstream::plugin::catalog;
-use crate::bindings::transform::TransformPluginPre;
+use crate::aggregate::{Aggregate, OpenAggregate};
+use crate::bindings::exports::millstream::plugin::{aggregate, catalog, keyed, transform};
 use crate::cache::Digest;
 use crate::check::Checked;
 use crate::convert::cut;
 use crate::engine::Runtime;
 use crate::error::{CallError, LoadError};
 use crate::instance::{HostCtx, Instance};
+use crate::keyed::{Keyed, OpenKeyed};
 use crate::observe::{Deaf, Gate, MetricNames};
 use crate::transform::{CallClock, OpenTransform, Transform};
 
@@ -71,6 +72,9 @@ pub struct Operator {
     pub summary: String,
     /// JSON Schema of the operator's config.
     pub config_schema: Value,
+    /// Whether an aggregate can take rows out again, as sliding windows need.
+    #[serde(default)]
+    pub retracts: bool,
 }
 
 /// All that is known of a plugin without its bytes; kept by whoever keeps plugins.
@@ -101,25 +105,61 @@ struct Shared {
 
 type Bytes = Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>;
 
-/// A component that is compiled, checked and linked.
+/// A component that is compiled, checked and linked, and where its functions are.
 #[derive(Clone)]
 pub(crate) struct Prepared {
     imports: Vec<String>,
     kinds: Vec<Kind>,
-    described: DescribedPluginPre<HostCtx>,
-    pub(crate) transform: Option<TransformPluginPre<HostCtx>>,
+    component: InstancePre<HostCtx>,
+    catalog: catalog::GuestIndices,
+    transform: Option<transform::GuestIndices>,
+    aggregate: Option<aggregate::GuestIndices>,
+    keyed: Option<keyed::GuestIndices>,
 }
 
 impl Prepared {
-    pub(crate) fn new(checked: Checked, linked: InstancePre<HostCtx>) -> Result<Self, LoadError> {
+    pub(crate) fn new(checked: Checked, component: InstancePre<HostCtx>) -> Result<Self, LoadError> {
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
         let Checked { imports, kinds } = checked;
-        let transform = kinds
-            .contains(&Kind::Transform)
-            .then(|| TransformPluginPre::new(linked.clone()).map_err(mismatch))
-            .transpose()?;
-        let described = DescribedPluginPre::new(linked).map_err(mismatch)?;
-        Ok(Self { imports, kinds, described, transform })
+        let has = |kind| kinds.contains(&kind).then_some(&component);
+        let transform =
+            has(Kind::Transform).map(transform::GuestIndices::new).transpose().map_err(mismatch)?;
+        let aggregate =
+            has(Kind::Aggregate).map(aggregate::GuestIndices::new).transpose().map_err(mismatch)?;
+        let keyed = has(Kind::Keyed).map(keyed::GuestIndices::new).transpose().map_err(mismatch)?;
+        let catalog = catalog::GuestIndices::new(&component).map_err(mismatch)?;
+        Ok(Self { imports, kinds, component, catalog, transform, aggregate, keyed })
+    }
+}
+
+/// Makes an instance and looks the functions of one interface up.
+macro_rules! start {
+    ($prepared:expr, $store:expr, $kind:ident) => {{
+        let Some(functions) = &$prepared.$kind else {
+            // The description said otherwise, and it was checked against the component's type.
+            wasmtime::bail!(concat!("the component does not export ", stringify!($kind)));
+        };
+        let instance = $prepared.component.instantiate(&mut *$store)?;
+        functions.load(&mut *$store, &instance)
+    }};
+}
+
+impl Prepared {
+    fn start_catalog(&self, store: &mut Store<HostCtx>) -> wasmtime::Result<catalog::Guest> {
+        let instance = self.component.instantiate(&mut *store)?;
+        self.catalog.load(&mut *store, &instance)
+    }
+
+    pub(crate) fn start_transform(&self, store: &mut Store<HostCtx>) -> wasmtime::Result<transform::Guest> {
+        start!(self, store, transform)
+    }
+
+    pub(crate) fn start_aggregate(&self, store: &mut Store<HostCtx>) -> wasmtime::Result<aggregate::Guest> {
+        start!(self, store, aggregate)
+    }
+
+    pub(crate) fn start_keyed(&self, store: &mut Store<HostCtx>) -> wasmtime::Result<keyed::Guest> {
+        start!(self, store, keyed)
     }
 }
 
@@ -136,12 +176,16 @@ impl Plugin {
     ) -> Result<Self, LoadError> {
         let limits = &runtime.limits;
         let gate = Gate::new(Arc::new(Deaf), MetricNames::default(), Arc::clone(limits));
-        let told = Instance::start(&runtime, limits, gate, |store| prepared.described.instantiate(store))
-            .and_then(|mut instance| {
-                instance.call(&runtime.ticker, &CallClock::START, limits.open_deadline_ms, |plugin, store| {
-                    plugin.millstream_plugin_catalog().call_describe(store)
-                })
-            });
+        let told = Instance::start(&runtime, limits, gate, |store| prepared.start_catalog(store)).and_then(
+            |mut instance| {
+                instance.call(
+                    &runtime.ticker,
+                    &CallClock::START,
+                    limits.open_deadline_ms,
+                    |catalog, store| catalog.call_describe(store),
+                )
+            },
+        );
         let told = told.map_err(|error| match error {
             CallError::Broken(fault) => LoadError::Describe(fault),
             other => LoadError::Description(other.to_string()),
@@ -190,8 +234,28 @@ impl Plugin {
     /// # Errors
     /// When the plugin has no such operator, refuses the config or the input schema, or breaks.
     pub fn transform(&self, open: &OpenTransform<'_>) -> Result<Transform, CallError> {
-        self.require(open.operator, Kind::Transform)?;
         Transform::open(self, open)
+    }
+
+    /// Opens an aggregate on an instance of its own. Blocks as [`Plugin::transform`] does.
+    ///
+    /// # Errors
+    /// When the plugin has no such operator, refuses the config or the input schema, or breaks.
+    pub fn aggregate(&self, open: &OpenAggregate<'_>) -> Result<Aggregate, CallError> {
+        Aggregate::open(self, open)
+    }
+
+    /// Opens a keyed operator on an instance of its own. Blocks as [`Plugin::transform`] does.
+    ///
+    /// # Errors
+    /// When the plugin has no such operator, refuses the config or a schema, or breaks.
+    pub fn keyed(&self, open: &OpenKeyed<'_>) -> Result<Keyed, CallError> {
+        Keyed::open(self, open)
+    }
+
+    /// The operator of that name, if there is one.
+    pub(crate) fn operator(&self, name: &str) -> Option<&Operator> {
+        self.description().operators.iter().find(|operator| operator.name == name)
     }
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
@@ -210,9 +274,9 @@ impl Plugin {
         Ok(made)
     }
 
-    fn require(&self, name: &str, kind: Kind) -> Result<(), CallError> {
+    pub(crate) fn require(&self, name: &str, kind: Kind) -> Result<(), CallError> {
         let operators = &self.description().operators;
-        match operators.iter().find(|operator| operator.name == name) {
+        match self.operator(name) {
             Some(operator) if operator.kind == kind => Ok(()),
             Some(operator) => Err(CallError::WrongKind { name: name.to_owned(), kind: operator.kind }),
             None => {
@@ -289,7 +353,8 @@ fn operator(told: catalog::Operator, kinds: &[Kind]) -> Result<Operator, LoadErr
         LoadError::Description(format!("the config schema of operator `{}` is no JSON: {error}", told.name))
     })?;
     let summary = cut(&told.summary, SUMMARY_BYTES_MAX).to_owned();
-    Ok(Operator { name: told.name, kind, summary, config_schema })
+    let retracts = told.retracts && kind == Kind::Aggregate;
+    Ok(Operator { name: told.name, kind, summary, config_schema, retracts })
 }
 
 fn name(name: &str, what: &str) -> Result<(), LoadError> {

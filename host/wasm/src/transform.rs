@@ -1,19 +1,20 @@
-//! A transform: an operator that is open on an instance of its own, and replaces that instance
-//! whenever it breaks or grows too large. Plugins remember nothing, so nobody can tell.
+//! A transform: rows in, rows out.
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
+use wasmtime::{Store, StoreContextMut};
 
-use crate::bindings::transform::TransformPlugin;
-use crate::bindings::transform::millstream::plugin::data;
-use crate::convert::{self, Lowered, cut};
-use crate::error::{CallError, Fault};
-use crate::instance::Instance;
+use crate::bindings::exports::millstream::plugin::transform;
+use crate::bindings::millstream::plugin::data::{Clock, FieldParam, FieldResult};
+use crate::convert::{self, Lowered};
+use crate::error::CallError;
+use crate::instance::HostCtx;
 use crate::limits::Limits;
-use crate::observe::{Gate, MetricNames, Observer};
-use crate::plugin::Plugin;
+use crate::observe::Observer;
+use crate::opened::{Answer, Exports, Opened, Opening};
+use crate::plugin::{Kind, Plugin, Prepared};
 
 /// What a transform is opened with.
 pub struct OpenTransform<'a> {
@@ -50,6 +51,11 @@ impl CallClock {
     /// Outside any batch: when an instance starts, describes itself or opens an operator. Fixed,
     /// so that every fresh instance is the same.
     pub const START: Self = Self { batch_id: 0, chunk: 0, now_us: 0, watermark_us: None, seed: 0 };
+
+    /// What of it the contract tells the plugin.
+    pub(crate) fn told(&self) -> Clock {
+        Clock { batch_id: self.batch_id, now: self.now_us, watermark: self.watermark_us }
+    }
 }
 
 /// What a transform made of a batch.
@@ -63,41 +69,25 @@ pub struct Output {
 
 /// An open transform. Owned by one worker; calls block while the guest runs.
 pub struct Transform {
-    plugin: Plugin,
-    operator: String,
-    config: String,
-    input: SchemaRef,
-    output: SchemaRef,
-    observer: Arc<dyn Observer>,
-    names: MetricNames,
-    limits: Arc<Limits>,
-    /// None after a fault, until the next call.
-    instance: Option<Instance<TransformPlugin>>,
+    opened: Opened<transform::Guest>,
 }
 
 impl Transform {
     pub(crate) fn open(plugin: &Plugin, open: &OpenTransform<'_>) -> Result<Self, CallError> {
-        let limits = open.limits.clone().map_or_else(|| Arc::clone(&plugin.runtime().limits), Arc::new);
-        let mut transform = Self {
-            plugin: plugin.clone(),
-            operator: open.operator.to_owned(),
-            config: open.config.to_owned(),
-            input: Arc::new(open.input.clone()),
-            output: Arc::new(Schema::empty()),
+        let opening = Opening {
+            operator: open.operator,
+            config: open.config,
+            schemas: vec![Arc::new(open.input.clone())],
             observer: Arc::clone(&open.observer),
-            names: MetricNames::default(),
-            limits,
-            instance: None,
+            limits: open.limits.clone(),
         };
-        let (instance, output) = transform.start()?;
-        (transform.instance, transform.output) = (Some(instance), output);
-        Ok(transform)
+        Ok(Self { opened: Opened::open(plugin, opening)? })
     }
 
     /// The schema of every output.
     #[must_use]
     pub fn output_schema(&self) -> SchemaRef {
-        Arc::clone(&self.output)
+        Arc::clone(self.opened.output())
     }
 
     /// Gives a batch to the operator. After a fault the next call has a fresh instance, so a caller
@@ -110,72 +100,36 @@ impl Transform {
     /// # Panics
     /// When the input does not have the schema that the transform was opened with.
     pub fn process(&mut self, clock: &CallClock, input: &RecordBatch) -> Result<Output, CallError> {
-        assert_eq!(input.num_columns(), self.input.fields().len(), "input of another schema");
-        // Taken out, so that it is gone whichever way the call fails.
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => self.restart()?,
-        };
-        let answer = self.call(&mut instance, clock, input)?;
-        if !instance.is_bloated() {
-            self.instance = Some(instance);
-        }
-        answer.map_err(|message| CallError::Answered(cut(&message, self.limits.reason_bytes_max).to_owned()))
-    }
-
-    fn call(
-        &self,
-        instance: &mut Instance<TransformPlugin>,
-        clock: &CallClock,
-        input: &RecordBatch,
-    ) -> Result<Result<Output, String>, CallError> {
+        assert_eq!(input.num_columns(), self.opened.schema(0).fields().len(), "input of another schema");
         let lowered = Lowered::new(input)?;
         let columns = lowered.columns();
-        let batch = data::BatchParam { rows: lowered.rows(), columns: &columns };
-        let told = data::Clock { batch_id: clock.batch_id, now: clock.now_us, watermark: clock.watermark_us };
-        let ticker = &self.plugin.runtime().ticker;
-        let answer = instance.call(ticker, clock, self.limits.deadline_ms, |plugin, store| {
-            plugin.millstream_plugin_transform().call_process(store, told, batch)
-        })?;
-        let output = match answer {
-            Ok(output) => output,
-            Err(message) => return Ok(Err(message)),
-        };
-        let rows = convert::lift(&self.output, output.batch, &self.limits)?;
-        let rejected = convert::rejections(output.rejected, lowered.rows(), &self.limits)?;
-        Ok(Ok(Output { rows, rejected }))
+        let batch = lowered.batch(&columns);
+        self.opened.call(
+            clock,
+            |transform, store| transform.call_process(store, clock.told(), batch),
+            |output, schema, limits| {
+                let rows = convert::lift(schema, output.batch, limits)?;
+                let rejected = convert::rejections(output.rejected, lowered.rows(), limits)?;
+                Ok(Output { rows, rejected })
+            },
+        )
+    }
+}
+
+impl Exports for transform::Guest {
+    const KIND: Kind = Kind::Transform;
+
+    fn start(prepared: &Prepared, store: &mut Store<HostCtx>) -> wasmtime::Result<Self> {
+        prepared.start_transform(store)
     }
 
-    /// A fresh instance in place of one that is gone; must answer as the first one did.
-    fn restart(&self) -> Result<Instance<TransformPlugin>, CallError> {
-        let (instance, output) = self.start()?;
-        if output != self.output {
-            let what = "a fresh instance opened with another output schema".into();
-            return Err(Fault::NotDeterministic { what }.into());
-        }
-        Ok(instance)
-    }
-
-    fn start(&self) -> Result<(Instance<TransformPlugin>, SchemaRef), CallError> {
-        let prepared = self.plugin.prepared().map_err(CallError::Load)?;
-        let Some(transform) = prepared.transform else {
-            // The description said otherwise, and it was checked against the component's type.
-            let what = "the component does not export transform".into();
-            return Err(CallError::Load(crate::error::LoadError::Mismatch(what)));
-        };
-        let runtime = self.plugin.runtime();
-        let gate = Gate::new(Arc::clone(&self.observer), Arc::clone(&self.names), Arc::clone(&self.limits));
-        let mut instance =
-            Instance::start(runtime, &self.limits, gate, |store| transform.instantiate(store))?;
-        let formats = convert::formats(&self.input)?;
-        let fields = convert::fields(&self.input, &formats);
-        let (ticker, deadline_ms) = (&runtime.ticker, self.limits.open_deadline_ms);
-        let answer = instance.call(ticker, &CallClock::START, deadline_ms, |plugin, store| {
-            plugin.millstream_plugin_transform().call_open(store, &self.operator, &self.config, &fields)
-        })?;
-        match answer {
-            Ok(fields) => Ok((instance, Arc::new(convert::schema(&fields)?))),
-            Err(message) => Err(CallError::Answered(cut(&message, self.limits.reason_bytes_max).to_owned())),
-        }
+    fn open(
+        &self,
+        store: StoreContextMut<'_, HostCtx>,
+        operator: &str,
+        config: &str,
+        schemas: &[Vec<FieldParam<'_>>],
+    ) -> wasmtime::Result<Answer<Vec<FieldResult>>> {
+        self.call_open(store, operator, config, &schemas[0])
     }
 }

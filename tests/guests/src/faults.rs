@@ -5,9 +5,9 @@ use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use millstream_plugin::bindings::exports::millstream::plugin::transform::Output;
-use millstream_plugin::bindings::millstream::plugin::data::{Batch, Clock, Column, Field};
-use millstream_plugin::bindings::millstream::plugin::host;
+use millstream_plugin::bindings::data::{Batch, Clock, Column, Field};
+use millstream_plugin::bindings::host;
+use millstream_plugin::bindings::transform::exports::millstream::plugin::transform::Output;
 
 const FLOOD: u64 = 100_000;
 const HUGE_BYTES: usize = 8 << 20;

@@ -5,12 +5,14 @@
 
 mod faults;
 mod lies;
+mod stateful;
 
 use std::cell::RefCell;
 
 use millstream_plugin::bindings;
-use millstream_plugin::bindings::exports::millstream::plugin::{catalog, transform};
-use millstream_plugin::bindings::millstream::plugin::data::{Batch, Clock, Field};
+use millstream_plugin::bindings::catalog;
+use millstream_plugin::bindings::data::{Batch, Clock, Field};
+use millstream_plugin::bindings::transform::exports::millstream::plugin::transform;
 use serde::Deserialize;
 
 /// What an operator does to a batch that holds the trigger.
@@ -81,12 +83,18 @@ struct Hostile;
 
 impl catalog::Guest for Hostile {
     fn describe() -> catalog::Description {
-        let operators = OPERATORS.iter().map(|(name, summary, _)| catalog::Operator {
-            name: (*name).to_owned(),
-            kind: catalog::Kind::Transform,
-            summary: (*summary).to_owned(),
-            config_schema: CONFIG_SCHEMA.to_owned(),
-        });
+        let transforms = OPERATORS.iter().map(|(name, summary, _)| (name, summary, catalog::Kind::Transform));
+        let aggregates =
+            stateful::AGGREGATES.iter().map(|(name, summary)| (name, summary, catalog::Kind::Aggregate));
+        let keyed = stateful::KEYED.iter().map(|(name, summary)| (name, summary, catalog::Kind::Keyed));
+        let operators =
+            transforms.chain(aggregates).chain(keyed).map(|(name, summary, kind)| catalog::Operator {
+                name: (*name).to_owned(),
+                kind,
+                summary: (*summary).to_owned(),
+                config_schema: CONFIG_SCHEMA.to_owned(),
+                retracts: false,
+            });
         catalog::Description {
             name: "hostile".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -150,5 +158,8 @@ fn holds(batch: &Batch, fields: &[Field], when: &str) -> bool {
 
 #[allow(unsafe_code, reason = "generated entry points lift and lower by pointers")]
 const _: () = {
-    bindings::export_transform_plugin!(Hostile with_types_in bindings);
+    bindings::described::export_described_plugin!(Hostile with_types_in bindings::described);
+    bindings::transform::export_transform_operators!(Hostile with_types_in bindings::transform);
+    bindings::aggregate::export_aggregate_operators!(Hostile with_types_in bindings::aggregate);
+    bindings::keyed::export_keyed_operators!(Hostile with_types_in bindings::keyed);
 };

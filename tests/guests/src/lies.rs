@@ -1,7 +1,7 @@
 //! Operators whose answer is not what the contract says. Each changes every column it can.
 
-use millstream_plugin::bindings::exports::millstream::plugin::transform::Output;
-use millstream_plugin::bindings::millstream::plugin::data::{Batch, Clock, Column, Field, Rejection};
+use millstream_plugin::bindings::data::{Batch, Clock, Column, Field, Rejection};
+use millstream_plugin::bindings::transform::exports::millstream::plugin::transform::Output;
 
 type Answer = Result<Output, String>;
 

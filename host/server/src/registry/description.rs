@@ -35,6 +35,9 @@ pub(crate) struct OperatorDescription {
     /// JSON Schema of its config.
     #[schema(value_type = Object)]
     pub(crate) config_schema: Value,
+    /// An aggregate that can take rows out again.
+    #[serde(default)]
+    pub(crate) retracts: bool,
 }
 
 /// A plugin as the API shows it.

@@ -18,7 +18,8 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 
-use crate::bindings::transform::millstream::plugin::data::{BatchResult, ColumnResult, Rejection};
+use crate::bindings::exports::millstream::plugin::keyed::Timer;
+use crate::bindings::millstream::plugin::data::{BatchResult, ColumnResult, Rejection};
 use crate::convert::cut;
 use crate::error::Fault;
 use crate::limits::Limits;
@@ -67,6 +68,45 @@ pub(crate) fn rejections(
         checked.push((row, cut(&reason, limits.reason_bytes_max).to_owned()));
     }
     Ok(checked)
+}
+
+/// The states that a guest returned, one for each of `rows` groups or keys.
+pub(crate) fn states(
+    rows: usize,
+    of: &str,
+    states: ColumnResult,
+    limits: &Limits,
+) -> Result<BinaryArray, Fault> {
+    let invalid =
+        |bad: Bad| Fault::InvalidBatch { column: Some("`states`".into()), row: bad.row, what: bad.what };
+    let found = (states.offsets.len() / size_of::<i32>()).saturating_sub(1);
+    if found != rows {
+        return Err(invalid(Bad::column(format!("{found} states for {rows} {of}"))));
+    }
+    let nulls =
+        nulls(&Field::new("states", DataType::Binary, true), rows, states.validity).map_err(invalid)?;
+    let (offsets, values) = bounded(rows, states.offsets, states.values).map_err(invalid)?;
+    let lengths = offsets.windows(2).map(|pair| pair[1].abs_diff(pair[0]) as usize);
+    // The greatest of all first, which the compiler can do many at a time.
+    if lengths.clone().max().is_some_and(|longest| longest > limits.state_bytes_max) {
+        let (key, bytes) =
+            lengths.enumerate().find(|(_, bytes)| *bytes > limits.state_bytes_max).unwrap_or((0, 0));
+        let what = format!("a state of {bytes} bytes, at most {} are kept", limits.state_bytes_max);
+        return Err(invalid(Bad::row(key, what)));
+    }
+    array(BinaryArray::try_new(offsets, values, nulls)).map_err(invalid)
+}
+
+/// The timers that a guest set, each as the index of its key and a time in microseconds.
+pub(crate) fn timers(keys: usize, timers: &[Timer]) -> Result<Vec<(u32, i64)>, Fault> {
+    let checked = timers.iter().map(|timer| {
+        if timer.key as usize >= keys {
+            let what = format!("a timer for key {} of {keys}", timer.key);
+            return Err(Fault::InvalidBatch { column: Some("`timers`".into()), row: Some(timer.key), what });
+        }
+        Ok((timer.key, timer.at))
+    });
+    checked.collect()
 }
 
 /// What is wrong with a column, and from which row on if that can be said.

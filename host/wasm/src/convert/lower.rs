@@ -9,11 +9,11 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrowPrimitiveType, GenericByteArray, RecordBatch};
+use arrow_array::{Array, ArrowPrimitiveType, BinaryArray, GenericByteArray, RecordBatch};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::{DataType, TimeUnit};
 
-use crate::bindings::transform::millstream::plugin::data::ColumnParam;
+use crate::bindings::millstream::plugin::data::{BatchParam, ColumnParam};
 use crate::error::CallError;
 
 /// A batch as the guest gets it; lives as long as the batch it is lent from.
@@ -48,14 +48,31 @@ impl<'a> Lowered<'a> {
     }
 
     pub(crate) fn columns(&self) -> Vec<ColumnParam<'_>> {
-        self.columns
-            .iter()
-            .map(|column| ColumnParam {
-                validity: &column.validity,
-                offsets: &column.offsets,
-                values: &column.values,
-            })
-            .collect()
+        self.columns.iter().map(Column::param).collect()
+    }
+
+    /// The batch, given its columns.
+    pub(crate) fn batch<'b>(&self, columns: &'b [ColumnParam<'b>]) -> BatchParam<'b> {
+        BatchParam { rows: self.rows, columns }
+    }
+}
+
+/// States as the guest gets them.
+pub(crate) struct LoweredStates<'a>(Column<'a>);
+
+impl<'a> LoweredStates<'a> {
+    pub(crate) fn new(states: &'a BinaryArray) -> Self {
+        Self(variable(states))
+    }
+
+    pub(crate) fn column(&self) -> ColumnParam<'_> {
+        self.0.param()
+    }
+}
+
+impl Column<'_> {
+    fn param(&self) -> ColumnParam<'_> {
+        ColumnParam { validity: &self.validity, offsets: &self.offsets, values: &self.values }
     }
 }
 

@@ -8,8 +8,8 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use lift::{lift, rejections};
-pub(crate) use lower::Lowered;
+pub(crate) use lift::{lift, rejections, states, timers};
+pub(crate) use lower::{Lowered, LoweredStates};
 pub(crate) use types::{fields, formats, schema};
 
 /// The text, cut to at most so many bytes without cutting a character.

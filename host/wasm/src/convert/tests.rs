@@ -13,9 +13,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::{Lowered, cut, fields, formats, lift, rejections, schema};
-use crate::bindings::transform::millstream::plugin::data::{
-    BatchResult, ColumnResult, FieldResult, Rejection,
-};
+use crate::bindings::millstream::plugin::data::{BatchResult, ColumnResult, FieldResult, Rejection};
 use crate::error::Fault;
 use crate::limits::Limits;
 

@@ -2,7 +2,7 @@
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
-use crate::bindings::transform::millstream::plugin::data::{FieldParam, FieldResult};
+use crate::bindings::millstream::plugin::data::{FieldParam, FieldResult};
 use crate::convert::cut;
 use crate::error::{CallError, Fault};
 

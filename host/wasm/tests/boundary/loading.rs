@@ -33,7 +33,7 @@ fn plugin_describes_itself() {
     assert_eq!((description.name.as_str(), description.version.as_str()), ("boundary-guest", "1.2.3"));
     assert_eq!(description.operators[0].kind, Kind::Transform);
     assert_eq!(description.operators[0].config_schema["type"], "string");
-    assert_eq!(plugin.kinds(), [Kind::Transform]);
+    assert_eq!(plugin.kinds(), [Kind::Transform, Kind::Aggregate, Kind::Keyed]);
     assert!(plugin.imports().iter().any(|import| import == "millstream:plugin/host@0.1.0"));
 }
 
@@ -91,4 +91,27 @@ fn unknown_operator_is_told_the_known_ones() {
     let error = support::open("nothing", "", &schema, Arc::default(), support::brief()).err().unwrap();
     let CallError::UnknownOperator { known, .. } = &error else { panic!("{error:?}") };
     assert!(known.contains(&"identity".to_owned()));
+}
+
+#[test]
+fn only_an_aggregate_retracts() {
+    let retracts = |name: &str| {
+        let operators = &plugin().description().operators;
+        operators.iter().find(|operator| operator.name == name).map(|operator| operator.retracts)
+    };
+    // The guest says so of operators of all kinds.
+    assert_eq!(retracts("sum"), Some(true));
+    assert_eq!(retracts("bad-aggregate"), Some(false));
+    assert_eq!((retracts("identity"), retracts("counter")), (Some(false), Some(false)));
+}
+
+#[test]
+fn operator_of_another_kind_is_told_so() {
+    let schema = numbers(&[]).schema();
+    let error = support::open("sum", "", &schema, Arc::default(), support::brief()).err().unwrap();
+    assert_eq!(error, CallError::WrongKind { name: "sum".into(), kind: Kind::Aggregate });
+    let error = support::aggregate("counter", "", &schema, support::brief()).err().unwrap();
+    assert_eq!(error, CallError::WrongKind { name: "counter".into(), kind: Kind::Keyed });
+    let error = support::keyed("identity", "", support::brief()).err().unwrap();
+    assert_eq!(error, CallError::WrongKind { name: "identity".into(), kind: Kind::Transform });
 }

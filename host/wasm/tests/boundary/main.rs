@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod aggregates;
 mod batches;
 mod cache;
 mod determinism;
 mod faults;
+mod keyeds;
+mod kit;
 mod loading;
 mod room;
 mod support;

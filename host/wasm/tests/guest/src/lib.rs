@@ -1,10 +1,13 @@
 //! A plugin whose operators do one thing each: behave, answer errors, break in every way the
 //! runtime must survive, or return what no host may believe.
 
+mod aggregates;
+mod keyeds;
+
 use std::cell::Cell;
 use std::hint::black_box;
 
-wit_bindgen::generate!({ path: "../../../../wit", world: "transform-plugin" });
+wit_bindgen::generate!({ path: "../../../../wit", world: "plugin" });
 
 use exports::millstream::plugin::catalog::{self, Description, Kind, Operator};
 use exports::millstream::plugin::transform::{self, Batch, Clock, Field, Output, Rejection};
@@ -40,17 +43,22 @@ export!(Plugin);
 
 impl catalog::Guest for Plugin {
     fn describe() -> Description {
-        let operator = |name: &&str| Operator {
-            name: (*name).into(),
-            kind: Kind::Transform,
+        let operator = |(name, kind): (&str, Kind)| Operator {
+            name: name.into(),
+            kind,
             summary: format!("does {name}"),
             config_schema: "{\"type\":\"string\"}".into(),
+            // For transforms too, which no host may believe.
+            retracts: name != "bad-aggregate",
         };
+        let transforms = OPERATORS.iter().map(|name| (*name, Kind::Transform));
+        let aggregates = ["sum", "bad-aggregate"].map(|name| (name, Kind::Aggregate));
+        let keyeds = ["counter", "bad-keyed"].map(|name| (name, Kind::Keyed));
         Description {
             name: "boundary-guest".into(),
             version: "1.2.3".into(),
             summary: "for tests".into(),
-            operators: OPERATORS.iter().map(operator).collect(),
+            operators: transforms.chain(aggregates).chain(keyeds).map(operator).collect(),
         }
     }
 }
@@ -62,7 +70,7 @@ thread_local! {
     static KEPT: Cell<usize> = const { Cell::new(0) };
 }
 
-fn field(name: &str, data_type: &str, nullable: bool) -> Field {
+pub(crate) fn field(name: &str, data_type: &str, nullable: bool) -> Field {
     Field { name: name.into(), data_type: data_type.into(), nullable }
 }
 
@@ -149,7 +157,7 @@ impl transform::Guest for Plugin {
     }
 }
 
-fn forever() -> ! {
+pub(crate) fn forever() -> ! {
     let mut n = 0u64;
     loop {
         n = black_box(n + 1);
@@ -196,7 +204,7 @@ fn invalid_schema(config: &str) -> Result<Vec<Field>, String> {
     })
 }
 
-fn offsets(offsets: &[i32]) -> Vec<u8> {
+pub(crate) fn offsets(offsets: &[i32]) -> Vec<u8> {
     offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect()
 }
 
