@@ -1,8 +1,9 @@
 //! What the word count is compared with: the same work without an engine. Reads the file in large
-//! blocks, finds words with `memchr`, counts them in a fast hash map that holds short words itself, and writes
-//! `word<TAB>count` lines at the end. One thread, or several that each take a part of the file.
+//! blocks, finds words with `memchr`, counts them in a fast hash map, and writes `word<TAB>count` lines at
+//! the end. One thread, or several that each take a part of the file. The map's keys are boxed slices, or
+//! words of a type of their own that are held in the table itself.
 //!
-//! The runner starts itself as `native-wordcount INPUT OUTPUT THREADS`: a process of its own, because
+//! The runner starts itself as `native-wordcount INPUT OUTPUT THREADS [inline]`: a process of its own, because
 //! its processor time is counted, but no binary of its own, because cargo would not build it on `run`.
 
 use std::borrow::Borrow;
@@ -21,7 +22,13 @@ use crate::Outcome;
 /// Fits the second-level cache; larger blocks were slower.
 const BLOCK_BYTES: usize = 256 * 1024;
 
-type Counts = HashMap<Word, u64>;
+type Counts<K> = HashMap<K, u64>;
+
+/// A key of the table.
+trait Key: for<'a> From<&'a [u8]> + Borrow<[u8]> + Hash + Eq + Send {}
+
+impl Key for Box<[u8]> {}
+impl Key for Word {}
 
 /// A word as the table holds it: a short one beside its count, so that comparing it follows no pointer.
 enum Word {
@@ -72,18 +79,26 @@ impl Eq for Word {}
 /// The word that tells the runner to be this program.
 pub(crate) const NAME: &str = "native-wordcount";
 
+/// The word that asks for keys in the table.
+pub(crate) const INLINE: &str = "inline";
+
 /// Counts.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
-    let [input, output, threads] = arguments else {
-        return Err(format!("usage: {NAME} INPUT OUTPUT THREADS").into());
-    };
+    match arguments {
+        [input, output, threads] => count_with::<Box<[u8]>>(input, output, threads),
+        [input, output, threads, keys] if keys == INLINE => count_with::<Word>(input, output, threads),
+        _ => Err(format!("usage: {NAME} INPUT OUTPUT THREADS [{INLINE}]").into()),
+    }
+}
+
+fn count_with<K: Key>(input: &str, output: &str, threads: &str) -> Outcome<()> {
     let parts = parts(Path::new(input), threads.parse()?)?;
-    let counted: Vec<io::Result<Counts>> = thread::scope(|scope| {
+    let counted: Vec<io::Result<Counts<K>>> = thread::scope(|scope| {
         let workers: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || count(input, part))).collect();
         let joined = workers.into_iter().map(|worker| worker.join());
         joined.map(|counts| counts.unwrap_or_else(|_| Err(io::Error::other("a thread broke")))).collect()
     });
-    let mut sum = Counts::new();
+    let mut sum = Counts::<K>::new();
     for counts in counted {
         for (word, n) in counts? {
             *sum.entry(word).or_default() += n;
@@ -120,11 +135,11 @@ fn parts(input: &Path, threads: u64) -> io::Result<Vec<Range<u64>>> {
     Ok(cuts.windows(2).map(|cut| cut[0]..cut[1]).collect())
 }
 
-fn count(input: &str, part: Range<u64>) -> io::Result<Counts> {
+fn count<K: Key>(input: &str, part: Range<u64>) -> io::Result<Counts<K>> {
     let mut file = File::open(input)?;
     file.seek(SeekFrom::Start(part.start))?;
     let mut file = file.take(part.end - part.start);
-    let mut counts = Counts::with_capacity(64 * 1024);
+    let mut counts = Counts::<K>::with_capacity(64 * 1024);
     let mut block = vec![0; BLOCK_BYTES];
     let mut kept = 0;
     loop {
@@ -150,7 +165,7 @@ fn count(input: &str, part: Range<u64>) -> io::Result<Counts> {
 }
 
 #[inline]
-fn add(counts: &mut Counts, word: &[u8]) {
+fn add<K: Key>(counts: &mut Counts<K>, word: &[u8]) {
     if word.is_empty() {
         return;
     }
@@ -162,7 +177,7 @@ fn add(counts: &mut Counts, word: &[u8]) {
     }
 }
 
-fn write(output: &Path, counts: &Counts) -> io::Result<()> {
+fn write<K: Key>(output: &Path, counts: &Counts<K>) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(output)?);
     for (word, n) in counts {
         file.write_all(word.borrow())?;
@@ -183,9 +198,11 @@ mod tests {
         let (input, output) = (dir.path().join("in"), dir.path().join("out"));
         let long = "a-word-that-is-longer-than-the-table-holds";
         fs::write(&input, format!("a bb a\n\n  bb\nlast {long} a {long}")).unwrap();
-        for threads in 1..5 {
-            let words =
-                [input.to_str().unwrap(), output.to_str().unwrap(), &threads.to_string()].map(str::to_owned);
+        for run_number in 1..9 {
+            let threads = run_number.to_string();
+            let mut words =
+                vec![input.to_str().unwrap().to_owned(), output.to_str().unwrap().to_owned(), threads];
+            words.extend((run_number % 2 == 0).then(|| INLINE.to_owned()));
             run(&words).unwrap();
             let text = fs::read_to_string(&output).unwrap();
             let mut lines: Vec<&str> = text.lines().collect();

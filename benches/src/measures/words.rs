@@ -59,11 +59,13 @@ pub(super) fn against_native(bench: &Bench, report: &mut Report) -> Outcome<()> 
     let (input, lines) = text(bench)?;
     let server = server(bench, "words")?;
     // A first run that counts for nothing: code is compiled, the file is in the page cache.
-    let native_mib = native(bench, &input, 1)?.peak_mib;
+    let native_mib = native(bench, &input, 1, &[])?.peak_mib;
     for threads in [1, 2] {
         let (mut natives, mut ours, mut cpu) = (Vec::new(), Vec::new(), (Vec::new(), Vec::new()));
+        let mut inline = Vec::new();
         for round in 0..ROUNDS {
-            let cost = native(bench, &input, threads)?;
+            inline.push(lines / native(bench, &input, threads, &[native_wordcount::INLINE])?.wall_s);
+            let cost = native(bench, &input, threads, &[])?;
             natives.push(lines / cost.wall_s);
             cpu.0.push(lines / cost.cpu_s);
             let name = format!("words-{threads}-{round}");
@@ -79,6 +81,10 @@ pub(super) fn against_native(bench: &Bench, report: &mut Report) -> Outcome<()> 
         report.figure(&format!("native, {with}"), thousands(&natives), "k lines/s", Goal::None);
         report.figure(&format!("millstream, {with}"), thousands(&ours), "k lines/s", Goal::None);
         report.figure(&format!("share of native, {with}"), median(&ratio), "", Goal::AtLeast(0.65));
+        let beside: Vec<f64> = ours.iter().zip(&inline).map(|(ours, native)| ours / native).collect();
+        let inline_of = |what: &str| format!("{what} with words in its table, {with}");
+        report.figure(&inline_of("native"), thousands(&inline), "k lines/s", Goal::None);
+        report.figure(&inline_of("share of native"), median(&beside), "", Goal::None);
         report.figure(&format!("native, {with}, a CPU second"), thousands(&cpu.0), "k lines", Goal::None);
         report.figure(&format!("millstream, {with}, a CPU second"), thousands(&cpu.1), "k lines", Goal::None);
     }
@@ -89,11 +95,10 @@ pub(super) fn against_native(bench: &Bench, report: &mut Report) -> Outcome<()> 
     Ok(())
 }
 
-fn native(bench: &Bench, input: &Path, threads: u32) -> Outcome<Cost> {
+fn native(bench: &Bench, input: &Path, threads: u32, more: &[&str]) -> Outcome<Cost> {
     let mut program = Command::new(std::env::current_exe()?);
-    process::run(
-        program.arg(native_wordcount::NAME).arg(input).arg(bench.at("native.tsv")).arg(threads.to_string()),
-    )
+    let program = program.arg(native_wordcount::NAME).arg(input).arg(bench.at("native.tsv"));
+    process::run(program.arg(threads.to_string()).args(more))
 }
 
 /// Fails unless both counted the same.
