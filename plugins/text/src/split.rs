@@ -1,4 +1,4 @@
-//! `split-words`: one row a word. The scan reads 8 bytes at a time over the buffer of the whole
+//! `split-words`: one row a word. The scan looks at 64 bytes at a time of the buffer of the whole
 //! column, and the words are copied once, into the output buffer.
 
 use std::ops::Range;
@@ -58,7 +58,8 @@ struct Words {
 impl Words {
     fn new(texts: &Texts<'_>, lowercase: bool) -> Self {
         let text = texts.text();
-        let words_max = text.bytes().filter(|byte| *byte <= b' ').count() + texts.offsets().len();
+        // Words and blanks take turns: no more words than this, and counting them would be a second scan.
+        let words_max = text.len() / 2 + texts.offsets().len();
         Self { builder: Utf8Builder::with_capacity(words_max, text.len()), ascii: text.is_ascii(), lowercase }
     }
 
@@ -106,45 +107,62 @@ impl Words {
 fn between_blanks(bytes: &[u8], within: Range<usize>, mut each: impl FnMut(Range<usize>)) {
     let (mut start, mut at) = (within.start, within.start);
     while at < within.end {
-        let mut found = controls_and_spaces(load(bytes, at));
-        while found != 0 {
-            let blank = at + found.trailing_zeros() as usize / 8;
-            if blank >= within.end {
-                break;
-            }
-            found &= found - 1;
-            if matches!(bytes[blank], b' ' | b'\t'..=b'\r') {
-                if blank > start {
-                    each(start..blank);
-                }
-                start = blank + 1;
-            }
+        let mut found = blanks(bytes, at);
+        let left = within.end - at;
+        if left < BLOCK {
+            found &= (1 << left) - 1;
         }
-        at += 8;
+        while found != 0 {
+            let blank = at + found.trailing_zeros() as usize;
+            found &= found - 1;
+            if blank > start {
+                each(start..blank);
+            }
+            start = blank + 1;
+        }
+        at += BLOCK;
     }
     if within.end > start {
         each(start..within.end);
     }
 }
 
-/// Eight bytes from `at` on, filled up with letters behind the end.
+/// Bytes that are looked at together: most lines are one block.
+const BLOCK: usize = 64;
+
+/// Which of the 64 bytes from `at` on are ASCII white space, a bit a byte; none behind the end.
 #[inline]
-fn load(bytes: &[u8], at: usize) -> u64 {
-    if let Some(eight) = bytes.get(at..at + 8).and_then(|eight| eight.first_chunk()) {
-        return u64::from_le_bytes(*eight);
+fn blanks(bytes: &[u8], at: usize) -> u64 {
+    if let Some(block) = bytes.get(at..at + BLOCK).and_then(|block| block.first_chunk()) {
+        return blanks_of(block);
     }
-    let mut eight = [b'x'; 8];
+    let mut block = [b'x'; BLOCK];
     let rest = bytes.get(at..).unwrap_or_default();
-    eight[..rest.len()].copy_from_slice(rest);
-    u64::from_le_bytes(eight)
+    block[..rest.len()].copy_from_slice(rest);
+    blanks_of(&block)
 }
 
-/// The highest bit of each byte that is 0x20 or less; adding cannot carry from byte to byte.
+#[cfg(target_arch = "wasm32")]
 #[inline]
-fn controls_and_spaces(eight: u64) -> u64 {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    const TO_CARRY_FROM_0X21: u64 = 0x5f5f_5f5f_5f5f_5f5f;
-    !(((eight & !HIGH) + TO_CARRY_FROM_0X21) | eight) & HIGH
+fn blanks_of(block: &[u8; BLOCK]) -> u64 {
+    use std::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_le, u8x16_splat, u8x16_sub, u64x2, v128_or};
+    let mut mask = 0;
+    for (i, sixteen) in block.chunks_exact(16).enumerate() {
+        let (mut low, mut high) = ([0; 8], [0; 8]);
+        low.copy_from_slice(&sixteen[..8]);
+        high.copy_from_slice(&sixteen[8..]);
+        let sixteen = u64x2(u64::from_le_bytes(low), u64::from_le_bytes(high));
+        let spaces = u8x16_eq(sixteen, u8x16_splat(b' '));
+        let controls = u8x16_le(u8x16_sub(sixteen, u8x16_splat(b'\t')), u8x16_splat(b'\r' - b'\t'));
+        mask |= u64::from(u8x16_bitmask(v128_or(spaces, controls))) << (16 * i);
+    }
+    mask
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn blanks_of(block: &[u8; BLOCK]) -> u64 {
+    let blank = |byte: &u8| u64::from(matches!(byte, b' ' | b'\t'..=b'\r'));
+    block.iter().rev().fold(0, |mask, byte| mask << 1 | blank(byte))
 }
 
 #[cfg(test)]
