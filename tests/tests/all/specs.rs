@@ -320,7 +320,8 @@ fn what_a_join_needs_is_said_with_its_path() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     spec["steps"]["known"] = json!({ "join": join("paid", page(), "semi"), "late": "side" });
     let found = errors(&server, &spec);
-    assert!(found[0].starts_with("steps.known.late: late rows of both inputs would leave by one way out, and are not alike: 4 columns here, 3 there"), "{found:#?}");
+    let expected = "steps.known.late: late rows of both inputs would leave by one way out, and are not alike: 4 columns here, 3 there";
+    assert!(found.iter().any(|error| error.starts_with(expected)), "{found:#?}");
     spec["steps"]["known"] = json!({ "join": join("paid", page(), "semi") });
     assert_eq!(server.post("/v1/pipelines/validate", &spec).status, 200);
     // Nothing to tell the late rows of either side apart by, and no need to.
