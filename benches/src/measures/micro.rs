@@ -1,4 +1,4 @@
-//! The engine's own micro-benchmarks: the cost of the boundary and of grouping.
+//! The engine's own micro-benchmarks: the cost of the boundary, of grouping and of joining.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::{Bench, Outcome};
 pub(super) fn measure(_bench: &Bench, _report: &mut Report) -> Outcome<()> {
     // The cargo that runs this program, so that both use the same toolchain.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    for name in ["boundary", "aggregate"] {
+    for name in ["boundary", "aggregate", "join"] {
         let status = Command::new(&cargo).args(["bench", "--workspace", "--bench", name]).status()?;
         if !status.success() {
             return Err(format!("cargo bench --bench {name} ended with {status}").into());

@@ -45,8 +45,9 @@ pub use deployment::{ColumnInfo, Deployment, EntryInfo, Environment, Plugins};
 pub use draft::Draft;
 pub use error::{SpecError, read, unknown_name};
 pub use kinds::{
-    AggregateBody, AggregateSpec, DedupBody, DedupSpec, Emit, FaultPolicy, FilterSpec, Keyed, LatePolicy,
-    Named, SelectSpec, SplitSpec, StepSpec, UnionSpec, WasmSpec, WindowSpec,
+    AggregateBody, AggregateSpec, Around, DedupBody, DedupSpec, Emit, FaultPolicy, FilterSpec, JoinBody,
+    JoinKind, JoinOn, JoinSpec, Keyed, LatePolicy, Named, SelectSpec, SplitSpec, StepSpec, UnionSpec,
+    WasmSpec, WindowSpec, Within,
 };
 pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};

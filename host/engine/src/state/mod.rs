@@ -10,6 +10,7 @@ mod key_group;
 mod key_rows;
 mod key_store;
 mod probe;
+mod row_store;
 
 pub use error::StateError;
 pub use group_table::GroupTable;
@@ -17,3 +18,4 @@ pub use key_codec::KeyCodec;
 pub use key_column::KeyColumn;
 pub use key_group::{KEY_GROUPS, key_group, key_hash, owner};
 pub use key_store::KeyStore;
+pub use row_store::{NONE, RowStore};

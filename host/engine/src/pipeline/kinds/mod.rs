@@ -4,6 +4,7 @@
 mod aggregate;
 mod dedup;
 mod filter;
+mod join;
 mod late;
 mod named;
 mod select;
@@ -23,6 +24,7 @@ use super::error::{SpecError, read, unknown_name};
 pub use aggregate::{AggregateBody, AggregateSpec, Emit, WindowSpec};
 pub use dedup::{DedupBody, DedupSpec};
 pub use filter::FilterSpec;
+pub use join::{Around, JoinBody, JoinKind, JoinOn, JoinSpec, Within};
 pub use late::LatePolicy;
 pub use named::{Keyed, Named};
 pub use select::SelectSpec;
@@ -50,6 +52,8 @@ pub enum StepSpec {
     Aggregate(AggregateSpec),
     /// Rows without their duplicates.
     Dedup(DedupSpec),
+    /// Rows of two streams that belong together.
+    Join(JoinSpec),
 }
 
 /// Reads a step of one kind.
@@ -63,6 +67,7 @@ const KINDS: &[(&str, Read)] = &[
     ("split", |step| read(step).map(StepSpec::Split)),
     ("aggregate", |step| read(step).map(StepSpec::Aggregate)),
     ("dedup", |step| read(step).map(StepSpec::Dedup)),
+    ("join", |step| read(step).map(StepSpec::Join)),
 ];
 
 /// What the engine asks of every kind.
@@ -120,6 +125,7 @@ impl StepSpec {
             Self::Split(_) => "split",
             Self::Aggregate(_) => "aggregate",
             Self::Dedup(_) => "dedup",
+            Self::Join(_) => "join",
         }
     }
 
@@ -132,6 +138,7 @@ impl StepSpec {
             Self::Split(step) => step,
             Self::Aggregate(step) => step,
             Self::Dedup(step) => step,
+            Self::Join(step) => step,
         }
     }
 

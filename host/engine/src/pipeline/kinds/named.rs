@@ -60,6 +60,6 @@ fn expressions(map: Map<String, Value>) -> Result<Vec<(String, String)>, String>
 }
 
 /// A column name as an expression: names that are no plain words need quotes.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -48,7 +48,7 @@ impl Kind for UnionSpec {
     }
 }
 
-fn difference(left: &Schema, right: &Schema) -> Option<String> {
+pub(super) fn difference(left: &Schema, right: &Schema) -> Option<String> {
     if left.fields().len() != right.fields().len() {
         return Some(format!("{} columns here, {} there", right.fields().len(), left.fields().len()));
     }
