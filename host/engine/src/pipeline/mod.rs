@@ -46,7 +46,7 @@ pub use draft::Draft;
 pub use error::{SpecError, read, unknown_name};
 pub use kinds::{
     AggregateBody, AggregateSpec, DedupBody, DedupSpec, Emit, FaultPolicy, FilterSpec, Keyed, LatePolicy,
-    Named, SelectSpec, SplitSpec, StepSpec, UnionSpec, WasmSpec, WindowSpec,
+    Named, SelectSpec, SplitSpec, StepSpec, TopBody, TopSpec, UnionSpec, WasmSpec, WindowSpec,
 };
 pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};

@@ -9,6 +9,7 @@ mod named;
 mod select;
 mod split;
 mod time;
+mod top;
 mod union;
 mod wasm;
 
@@ -28,6 +29,7 @@ pub use named::{Keyed, Named};
 pub use select::SelectSpec;
 pub use split::SplitSpec;
 pub(crate) use time::timestamp_column;
+pub use top::{TopBody, TopSpec};
 pub use union::UnionSpec;
 pub(crate) use wasm::WasmPlan;
 pub use wasm::{FaultPolicy, WasmSpec};
@@ -50,6 +52,8 @@ pub enum StepSpec {
     Aggregate(AggregateSpec),
     /// Rows without their duplicates.
     Dedup(DedupSpec),
+    /// The first rows of each group in an order.
+    Top(TopSpec),
 }
 
 /// Reads a step of one kind.
@@ -63,6 +67,7 @@ const KINDS: &[(&str, Read)] = &[
     ("split", |step| read(step).map(StepSpec::Split)),
     ("aggregate", |step| read(step).map(StepSpec::Aggregate)),
     ("dedup", |step| read(step).map(StepSpec::Dedup)),
+    ("top", |step| read(step).map(StepSpec::Top)),
 ];
 
 /// What the engine asks of every kind.
@@ -120,6 +125,7 @@ impl StepSpec {
             Self::Split(_) => "split",
             Self::Aggregate(_) => "aggregate",
             Self::Dedup(_) => "dedup",
+            Self::Top(_) => "top",
         }
     }
 
@@ -132,6 +138,7 @@ impl StepSpec {
             Self::Split(step) => step,
             Self::Aggregate(step) => step,
             Self::Dedup(step) => step,
+            Self::Top(step) => step,
         }
     }
 
