@@ -163,7 +163,14 @@ fn step(
     let key = |&column: &usize| KeyConfig { name: schema.field(column).name().clone(), column };
     let function = |(number, (function, argument, distinct)): (usize, &(&str, Option<usize>, bool))| {
         let name = format!("result_{number}");
-        FunctionConfig { name, function: (*function).to_owned(), argument: *argument, distinct: *distinct }
+        let arguments = argument.iter().copied().collect();
+        FunctionConfig {
+            name,
+            function: (*function).to_owned(),
+            arguments,
+            numbers: vec![],
+            distinct: *distinct,
+        }
     };
     let tumbling = Tumbling::new(10_000_000, 0).expect("a window of ten seconds");
     Aggregate::new(AggregateConfig {

@@ -105,7 +105,7 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
         (
             "/steps/known",
             json!({ "from": "clicks", "fliter": "true" }),
-            "steps.known: unknown kind of step `fliter`: did you mean `filter`? (known: wasm, filter, select, union, split, aggregate, dedup, join)",
+            "steps.known: unknown kind of step `fliter`: did you mean `filter`? (known: wasm, filter, select, union, split, aggregate, dedup, join, top)",
         ),
         (
             "/steps/known",
@@ -218,6 +218,46 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
             "/steps/known",
             json!({ "from": "clicks", "dedup": { "by": ["pge"], "within": "1h" } }),
             "steps.known.dedup.by.pge: ",
+        ),
+        (
+            "/steps/known",
+            json!({ "from": "clicks", "top": { "by": ["page"], "order": "n desc", "n": 0 } }),
+            "steps.known.top.n: a `top` of no rows",
+        ),
+        (
+            "/steps/known",
+            json!({ "from": "clicks", "top": { "by": ["page"], "order": "m desc", "n": 3 } }),
+            "steps.known.top.order: no column is called `m`; there are ",
+        ),
+        (
+            "/steps/known",
+            json!({ "from": "clicks", "top": { "by": ["page"], "order": "n down", "n": 3 } }),
+            "steps.known.top.order: `n down`: after the column comes `asc`",
+        ),
+        (
+            "/steps/known",
+            json!({ "from": "clicks", "emit": "final", "top": { "by": ["page"], "order": "n", "n": 3 } }),
+            "steps.known.emit: final needs ",
+        ),
+        (
+            "/steps/counts/aggregate/compute",
+            json!({ "n": "first(page)" }),
+            "steps.counts.aggregate.compute.n: `first(page)` has 1, but first takes two arguments: `first(x, at)`",
+        ),
+        (
+            "/steps/counts/aggregate/compute",
+            json!({ "n": "approx_percentile(n, n)" }),
+            "steps.counts.aggregate.compute.n: the last argument of approx_percentile is a number",
+        ),
+        (
+            "/steps/counts/aggregate/compute",
+            json!({ "n": "approx_percentile(n, 99)" }),
+            "steps.counts.aggregate: the second argument of approx_percentile is a share between 0 and 1",
+        ),
+        (
+            "/steps/counts/aggregate/compute",
+            json!({ "n": "stddev(page)" }),
+            "steps.counts.aggregate: stddev takes int32, int64, float32 or float64, not utf8",
         ),
         (
             "/steps/known",

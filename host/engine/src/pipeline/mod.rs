@@ -46,8 +46,8 @@ pub use draft::Draft;
 pub use error::{SpecError, read, unknown_name};
 pub use kinds::{
     AggregateBody, AggregateSpec, Around, DedupBody, DedupSpec, Emit, FaultPolicy, FilterSpec, JoinBody,
-    JoinKind, JoinOn, JoinSpec, Keyed, LatePolicy, Named, SelectSpec, SplitSpec, StepSpec, UnionSpec,
-    WasmSpec, WindowSpec, Within,
+    JoinKind, JoinOn, JoinSpec, Keyed, LatePolicy, Named, SelectSpec, SplitSpec, StepSpec, TopBody, TopSpec,
+    UnionSpec, WasmSpec, WindowSpec, Within,
 };
 pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Schema, SchemaRef};
 
 use super::aggregate::{
     Aggregate, AggregateConfig, AggregateError, Emit, FunctionConfig, Gap, KeyConfig, Sessions, WindowConfig,
@@ -14,7 +16,8 @@ use super::filter::{failed, rejected};
 use super::keys::both;
 use super::{Extent, KeyedPlan, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::{BatchCtx, EventTime};
-use crate::expr::{Call, Expr, ExprError, Projection};
+use crate::expr::{Call, Expr, ExprError, Parsed, Projection};
+use crate::state::accumulators;
 
 /// What an `aggregate` step does, checked against its input.
 #[derive(Clone, Debug)]
@@ -66,18 +69,15 @@ impl GroupedPlan {
         let mut functions = Vec::with_capacity(parts.compute.len());
         for (name, text) in parts.compute {
             let call = Call::parse(text).map_err(|error| at("compute", name, &error))?;
-            let argument = match call.arguments.as_slice() {
-                [] => None,
-                [one] => Some(add(one.bind(input).map_err(|error| at("compute", name, &error))?)),
-                _ => {
-                    let message = format!("`{}` takes one argument: `{}(column)`", text, call.name);
-                    return Err(GroupedError { path: format!("compute.{name}"), message });
-                }
-            };
+            let (columns, numbers) = arguments(&call, text)
+                .map_err(|message| GroupedError { path: format!("compute.{name}"), message })?;
+            let bind = |column: &Parsed| column.bind(input).map_err(|error| at("compute", name, &error));
+            let columns = columns.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
             functions.push(FunctionConfig {
                 name: name.clone(),
                 function: call.name,
-                argument,
+                arguments: columns.into_iter().map(&mut add).collect(),
+                numbers,
                 distinct: call.distinct,
             });
         }
@@ -120,6 +120,46 @@ impl KeyedPlan for GroupedPlan {
             Box::new(Panes(Aggregate::new(config).map_err(failed)?))
         };
         Ok(Box::new(Grouped { projection: self.projection.clone(), aggregate }))
+    }
+}
+
+/// The arguments of a call that are columns, and the numbers after them.
+fn arguments<'a>(call: &'a Call, text: &str) -> Result<(&'a [Parsed], Vec<f64>), String> {
+    let given = call.arguments.as_slice();
+    // Of a name that is not known, all are columns; that there is no such function is said later.
+    let Some(shape) = accumulators::shape(&call.name).filter(|_| !given.is_empty()) else {
+        return Ok((given, Vec::new()));
+    };
+    if given.len() != shape.columns + shape.numbers {
+        let places = if shape.columns + shape.numbers == 1 { "one argument" } else { "two arguments" };
+        return Err(format!(
+            "`{text}` has {}, but {} takes {places}: `{}`",
+            given.len(),
+            call.name,
+            shape.example
+        ));
+    }
+    let (columns, numbers) = given.split_at(shape.columns);
+    let numbers = numbers.iter().map(number).collect::<Option<_>>().ok_or_else(|| {
+        format!(
+            "the last argument of {} is a number that is the same for all rows: `{}`",
+            call.name, shape.example
+        )
+    })?;
+    Ok((columns, numbers))
+}
+
+/// The number that an expression without columns is.
+fn number(parsed: &Parsed) -> Option<f64> {
+    let expr = parsed.bind(&Schema::empty()).ok()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).ok()?;
+    let value = expr.evaluate(&row).ok()?.array;
+    match value.data_type() {
+        _ if value.is_null(0) => None,
+        DataType::Int64 => Some(value.as_primitive::<Int64Type>().value(0) as f64),
+        DataType::Float64 => Some(value.as_primitive::<Float64Type>().value(0)),
+        _ => None,
     }
 }
 

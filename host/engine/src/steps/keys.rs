@@ -46,6 +46,11 @@ impl Keys {
         &self.names
     }
 
+    /// The columns of the input that are keys as they are.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        self.projection.pass_through().map(|(_, column)| column)
+    }
+
     /// The types of the key columns.
     #[must_use]
     pub fn types(&self) -> Vec<DataType> {

@@ -10,6 +10,7 @@ mod on_time;
 mod select;
 mod shuffle;
 mod split;
+pub mod top;
 mod wasm;
 
 use std::fmt;

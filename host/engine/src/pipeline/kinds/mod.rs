@@ -10,6 +10,7 @@ mod named;
 mod select;
 mod split;
 mod time;
+mod top;
 mod union;
 mod wasm;
 
@@ -30,6 +31,7 @@ pub use named::{Keyed, Named};
 pub use select::SelectSpec;
 pub use split::SplitSpec;
 pub(crate) use time::timestamp_column;
+pub use top::{TopBody, TopSpec};
 pub use union::UnionSpec;
 pub(crate) use wasm::WasmPlan;
 pub use wasm::{FaultPolicy, WasmSpec};
@@ -54,6 +56,8 @@ pub enum StepSpec {
     Dedup(DedupSpec),
     /// Rows of two streams that belong together.
     Join(JoinSpec),
+    /// The first rows of each group in an order.
+    Top(TopSpec),
 }
 
 /// Reads a step of one kind.
@@ -68,6 +72,7 @@ const KINDS: &[(&str, Read)] = &[
     ("aggregate", |step| read(step).map(StepSpec::Aggregate)),
     ("dedup", |step| read(step).map(StepSpec::Dedup)),
     ("join", |step| read(step).map(StepSpec::Join)),
+    ("top", |step| read(step).map(StepSpec::Top)),
 ];
 
 /// What the engine asks of every kind.
@@ -126,6 +131,7 @@ impl StepSpec {
             Self::Aggregate(_) => "aggregate",
             Self::Dedup(_) => "dedup",
             Self::Join(_) => "join",
+            Self::Top(_) => "top",
         }
     }
 
@@ -139,6 +145,7 @@ impl StepSpec {
             Self::Aggregate(step) => step,
             Self::Dedup(step) => step,
             Self::Join(step) => step,
+            Self::Top(step) => step,
         }
     }
 

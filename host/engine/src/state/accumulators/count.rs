@@ -14,7 +14,7 @@ struct Count {
     counts: Vec<i64>,
 }
 
-pub(super) fn build(_: Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError> {
+pub(super) fn build(_: &[DataType], _: &[f64]) -> Result<Box<dyn Accumulator>, StateError> {
     Ok(Box::new(Count { counts: Vec::new() }))
 }
 
@@ -37,8 +37,8 @@ impl Accumulator for Count {
         self.counts.resize(groups, 0);
     }
 
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>) -> Result<(), StateError> {
-        match argument.and_then(nulls_of) {
+    fn update(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<(), StateError> {
+        match arguments.first().and_then(nulls_of) {
             None => {
                 let counts = self.counts.as_mut_slice();
                 groups.iter().for_each(|&group| counts[group as usize] += 1);

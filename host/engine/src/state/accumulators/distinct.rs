@@ -15,8 +15,8 @@ use crate::state::{GroupTable, KeyCodec, KeyColumn};
 /// Bytes of a pair's key that are the group.
 const GROUP_BYTES: usize = size_of::<u32>();
 
-pub(super) fn build(argument: Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError> {
-    let argument = required("count(distinct)", argument)?;
+pub(super) fn build(arguments: &[DataType], _: &[f64]) -> Result<Box<dyn Accumulator>, StateError> {
+    let argument = required("count(distinct)", arguments)?;
     Ok(Box::new(CountDistinct { pairs: PairSet::new(argument)? }))
 }
 
@@ -179,8 +179,8 @@ impl Accumulator for CountDistinct {
         self.pairs.counts.resize(groups, 0);
     }
 
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>) -> Result<(), StateError> {
-        let argument = typed(argument, &self.pairs.data_type)?;
+    fn update(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<(), StateError> {
+        let argument = typed(arguments.first(), &self.pairs.data_type)?;
         self.pairs.insert(groups, argument)
     }
 

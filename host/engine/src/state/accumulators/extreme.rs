@@ -22,16 +22,16 @@ pub(super) enum End {
     Greatest,
 }
 
-pub(super) fn build_min(argument: Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError> {
-    build("min", End::Least, argument)
+pub(super) fn build_min(arguments: &[DataType], _: &[f64]) -> Result<Box<dyn Accumulator>, StateError> {
+    build("min", End::Least, arguments)
 }
 
-pub(super) fn build_max(argument: Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError> {
-    build("max", End::Greatest, argument)
+pub(super) fn build_max(arguments: &[DataType], _: &[f64]) -> Result<Box<dyn Accumulator>, StateError> {
+    build("max", End::Greatest, arguments)
 }
 
-fn build(name: &str, end: End, argument: Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError> {
-    let argument = required(name, argument)?;
+fn build(name: &str, end: End, arguments: &[DataType]) -> Result<Box<dyn Accumulator>, StateError> {
+    let argument = required(name, arguments)?;
     Ok(match argument {
         DataType::Boolean => Box::new(ExtremeFlag(Extreme::new(end, &DataType::Int32))),
         DataType::Int32 => Box::new(Extreme::<Int32Type>::new(end, argument)),
@@ -111,14 +111,14 @@ impl<A: ArrowPrimitiveType<Native: Ordered>> Accumulator for Extreme<A> {
         self.seen.resize(groups, false);
     }
 
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>) -> Result<(), StateError> {
-        let column = typed(argument, &self.data_type)?;
+    fn update(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<(), StateError> {
+        let column = typed(arguments.first(), &self.data_type)?;
         self.take(groups, column.as_primitive::<A>());
         Ok(())
     }
 
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), StateError> {
-        self.update(groups, state.first())
+        self.update(groups, state)
     }
 
     fn reset(&mut self, groups: &[u32]) {
@@ -213,15 +213,15 @@ impl Accumulator for ExtremeFlag {
         self.0.resize(groups);
     }
 
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>) -> Result<(), StateError> {
-        let flags = typed(argument, &DataType::Boolean)?.as_boolean();
+    fn update(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<(), StateError> {
+        let flags = typed(arguments.first(), &DataType::Boolean)?.as_boolean();
         let values: Vec<i32> = flags.values().iter().map(i32::from).collect();
         self.0.take(groups, &PrimitiveArray::new(values.into(), flags.nulls().cloned()));
         Ok(())
     }
 
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), StateError> {
-        self.update(groups, state.first())
+        self.update(groups, state)
     }
 
     fn reset(&mut self, groups: &[u32]) {

@@ -72,8 +72,8 @@ impl Accumulator for ExtremeText {
         self.values.resize(groups, None);
     }
 
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>) -> Result<(), StateError> {
-        let column = typed(argument, &self.data_type)?;
+    fn update(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<(), StateError> {
+        let column = typed(arguments.first(), &self.data_type)?;
         if self.data_type == DataType::Utf8 {
             let values = groups.iter().zip(column.as_string::<i32>());
             values.for_each(|(&group, value)| {
@@ -87,7 +87,7 @@ impl Accumulator for ExtremeText {
     }
 
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), StateError> {
-        self.update(groups, state.first())
+        self.update(groups, state)
     }
 
     fn reset(&mut self, groups: &[u32]) {

@@ -1,11 +1,19 @@
 //! Aggregate functions as columns of values by group id: a file a family. A new function is a new
 //! file and a line in [`FUNCTIONS`].
 
+mod approx_distinct;
+mod approx_percentile;
+mod at_end;
 mod count;
 mod distinct;
 mod extreme;
 mod extreme_text;
+mod hyper_log_log;
+mod moments;
 mod null_rows;
+mod numbers;
+mod rounded;
+mod sketches;
 mod sum;
 
 use arrow_array::ArrayRef;
@@ -30,11 +38,11 @@ pub trait Accumulator: Send {
     /// Makes room for so many groups; new ones have seen no row.
     fn resize(&mut self, groups: usize);
 
-    /// Takes a chunk: row `i` of the argument belongs to `groups[i]`. `count(*)` has no argument.
+    /// Takes a chunk: row `i` of the arguments belongs to `groups[i]`. `count(*)` has none.
     ///
     /// # Errors
-    /// When the argument is not of the type that the function was made for.
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>) -> Result<(), StateError>;
+    /// When the arguments are not of the types that the function was made for.
+    fn update(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<(), StateError>;
 
     /// Takes what another accumulator's `state` gave: row `i` belongs to `groups[i]`.
     ///
@@ -68,26 +76,85 @@ pub trait Accumulator: Send {
     fn bytes(&self) -> usize;
 }
 
-/// Makes the accumulator of a function for an argument of this type; none stands for `*`.
-type Build = fn(Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError>;
+/// Makes the accumulator of a function for arguments of these types, none standing for `*`, and for
+/// the numbers that are written after them.
+type Build = fn(&[DataType], &[f64]) -> Result<Box<dyn Accumulator>, StateError>;
+
+/// A function, and how it is called.
+struct Function {
+    name: &'static str,
+    shape: Shape,
+    build: Build,
+}
+
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// A call as an example.
+    pub example: &'static str,
+    /// Arguments that are columns; they come first.
+    pub columns: usize,
+    /// Arguments that are numbers, the same for all rows.
+    pub numbers: usize,
+}
+
+const fn function(name: &'static str, example: &'static str, build: Build) -> Function {
+    Function { name, shape: Shape { example, columns: 1, numbers: 0 }, build }
+}
 
 /// The functions by name.
-const FUNCTIONS: &[(&str, Build)] = &[
-    ("count", count::build),
-    ("count distinct", distinct::build),
-    ("sum", sum::build_sum),
-    ("avg", sum::build_avg),
-    ("min", extreme::build_min),
-    ("max", extreme::build_max),
+const FUNCTIONS: &[Function] = &[
+    function("count", "count(x)", count::build),
+    function("count distinct", "count(distinct x)", distinct::build),
+    function("sum", "sum(x)", sum::build_sum),
+    function("avg", "avg(x)", sum::build_avg),
+    function("min", "min(x)", extreme::build_min),
+    function("max", "max(x)", extreme::build_max),
+    function("stddev", "stddev(x)", moments::build_stddev),
+    function("stddev_pop", "stddev_pop(x)", moments::build_stddev_pop),
+    function("variance", "variance(x)", moments::build_variance),
+    function("var_pop", "var_pop(x)", moments::build_var_pop),
+    Function {
+        name: "first",
+        shape: Shape { example: "first(x, at)", columns: 2, numbers: 0 },
+        build: at_end::build_first,
+    },
+    Function {
+        name: "last",
+        shape: Shape { example: "last(x, at)", columns: 2, numbers: 0 },
+        build: at_end::build_last,
+    },
+    function("approx_count_distinct", "approx_count_distinct(x)", approx_distinct::build),
+    function("approx_median", "approx_median(x)", approx_percentile::build_median),
+    Function {
+        name: "approx_percentile",
+        shape: Shape { example: "approx_percentile(x, 0.99)", columns: 1, numbers: 1 },
+        build: approx_percentile::build,
+    },
 ];
 
-/// The accumulator of a function; `count distinct` is the name of `count(distinct x)`.
+fn named(function: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|known| known.name == function)
+}
+
+/// How a function is called, if there is one of this name.
+#[must_use]
+pub fn shape(function: &str) -> Option<Shape> {
+    named(function).map(|known| known.shape)
+}
+
+/// The accumulator of a function for columns of these types, followed by these numbers;
+/// `count distinct` is the name of `count(distinct x)`.
 ///
 /// # Errors
-/// When there is no such function, or not for this argument; the message says what there is.
-pub fn build(function: &str, argument: Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError> {
-    match FUNCTIONS.iter().find(|(name, _)| *name == function) {
-        Some((_, build)) => build(argument),
+/// When there is no such function, or not for these arguments; the message says what there is.
+pub fn build(
+    function: &str,
+    arguments: &[DataType],
+    numbers: &[f64],
+) -> Result<Box<dyn Accumulator>, StateError> {
+    match named(function) {
+        Some(known) => (known.build)(arguments, numbers),
         None => Err(StateError::Unsupported(format!(
             "no aggregate function is called `{function}`; there are {}",
             names().collect::<Vec<_>>().join(", ")
@@ -97,12 +164,14 @@ pub fn build(function: &str, argument: Option<&DataType>) -> Result<Box<dyn Accu
 
 /// The names of all functions.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|(name, _)| *name)
+    FUNCTIONS.iter().map(|known| known.name)
 }
 
-/// The argument, where a function cannot do without.
-fn required<'a>(function: &str, argument: Option<&'a DataType>) -> Result<&'a DataType, StateError> {
-    argument.ok_or_else(|| StateError::Unsupported(format!("{function}(*) does not exist: name a column")))
+/// The first argument, where a function cannot do without.
+fn required<'a>(function: &str, arguments: &'a [DataType]) -> Result<&'a DataType, StateError> {
+    arguments
+        .first()
+        .ok_or_else(|| StateError::Unsupported(format!("{function}(*) does not exist: name a column")))
 }
 
 /// The column, checked for its type.

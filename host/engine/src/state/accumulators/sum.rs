@@ -23,20 +23,16 @@ enum Answer {
     Average,
 }
 
-pub(super) fn build_sum(argument: Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError> {
-    build("sum", Answer::Sum, argument)
+pub(super) fn build_sum(arguments: &[DataType], _: &[f64]) -> Result<Box<dyn Accumulator>, StateError> {
+    build("sum", Answer::Sum, arguments)
 }
 
-pub(super) fn build_avg(argument: Option<&DataType>) -> Result<Box<dyn Accumulator>, StateError> {
-    build("avg", Answer::Average, argument)
+pub(super) fn build_avg(arguments: &[DataType], _: &[f64]) -> Result<Box<dyn Accumulator>, StateError> {
+    build("avg", Answer::Average, arguments)
 }
 
-fn build(
-    name: &str,
-    answer: Answer,
-    argument: Option<&DataType>,
-) -> Result<Box<dyn Accumulator>, StateError> {
-    Ok(match required(name, argument)? {
+fn build(name: &str, answer: Answer, arguments: &[DataType]) -> Result<Box<dyn Accumulator>, StateError> {
+    Ok(match required(name, arguments)? {
         DataType::Int32 => Sum::<Int32Type, i128>::boxed(answer),
         DataType::Int64 => Sum::<Int64Type, i128>::boxed(answer),
         DataType::Float32 => Sum::<Float32Type, f64>::boxed(answer),
@@ -102,8 +98,8 @@ where
         self.cells.resize(groups, Cell::default());
     }
 
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>) -> Result<(), StateError> {
-        let column = typed(argument, &A::DATA_TYPE)?;
+    fn update(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<(), StateError> {
+        let column = typed(arguments.first(), &A::DATA_TYPE)?;
         let cells = self.cells.as_mut_slice();
         each(groups, column.as_primitive::<A>().values(), nulls_of(column), |group, value| {
             cells[group].add(T::from(value), 1);
@@ -223,6 +219,6 @@ impl Total for f64 {
 }
 
 /// One NaN for all, as its sign and payload depend on the order of the additions.
-fn canonical(value: f64) -> f64 {
+pub(super) fn canonical(value: f64) -> f64 {
     if value.is_nan() { f64::NAN.abs() } else { value }
 }

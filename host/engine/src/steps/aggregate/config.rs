@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 
 use crate::batch::{EventTime, timestamp_us, type_name};
@@ -85,10 +86,25 @@ pub struct FunctionConfig {
     pub name: String,
     /// The function: one of [`accumulators::names`] but for the word `distinct`.
     pub function: String,
-    /// Which column of the input it is applied to; none stands for `*`.
-    pub argument: Option<usize>,
+    /// Which columns of the input it is applied to; none stands for `*`.
+    pub arguments: Vec<usize>,
+    /// Numbers that are written after them, the same for all rows.
+    pub numbers: Vec<f64>,
     /// Whether equal values are taken once.
     pub distinct: bool,
+}
+
+/// Deals argument columns to the functions that they were gathered for, in order.
+pub(super) fn deal<'a>(
+    functions: &'a [FunctionConfig],
+    columns: &'a [ArrayRef],
+) -> impl Iterator<Item = &'a [ArrayRef]> {
+    let mut rest = columns;
+    functions.iter().map(move |function| {
+        let (own, others) = rest.split_at(function.arguments.len());
+        rest = others;
+        own
+    })
 }
 
 /// When results go on.
@@ -137,7 +153,7 @@ pub(super) struct Plan {
     /// The tables of distinct values of a snapshot, by the function's place.
     pub(super) distinct: Vec<Option<SchemaRef>>,
     key_types: Vec<DataType>,
-    arguments: Vec<Option<DataType>>,
+    arguments: Vec<Vec<DataType>>,
 }
 
 /// The key of the schema metadata that says what state is about.
@@ -148,10 +164,9 @@ impl Plan {
         check(&config)?;
         let key_types: Vec<DataType> =
             config.keys.iter().map(|key| config.input.field(key.column).data_type().clone()).collect();
-        let argument = |function: &FunctionConfig| {
-            function.argument.map(|column| config.input.field(column).data_type().clone())
-        };
-        let arguments: Vec<_> = config.functions.iter().map(argument).collect();
+        let argument = |column: &usize| config.input.field(*column).data_type().clone();
+        let arguments = |function: &FunctionConfig| function.arguments.iter().map(argument).collect();
+        let arguments: Vec<_> = config.functions.iter().map(arguments).collect();
         let nothing = Arc::new(Schema::empty());
         let mut plan = Self {
             output: Arc::clone(&nothing),
@@ -176,7 +191,9 @@ impl Plan {
     pub(super) fn accumulators(&self) -> Result<Vec<Box<dyn Accumulator>>, StateError> {
         let functions = self.config.functions.iter().zip(&self.arguments);
         functions
-            .map(|(function, argument)| accumulators::build(&full_name(function), argument.as_ref()))
+            .map(|(function, arguments)| {
+                accumulators::build(&full_name(function), arguments, &function.numbers)
+            })
             .collect()
     }
 
@@ -229,9 +246,12 @@ impl Plan {
                 "sessions with gaps from the rows".to_owned()
             }
         };
-        let functions = self.config.functions.iter().zip(&self.arguments).map(|(function, argument)| {
-            let argument = argument.as_ref().map_or("*".to_owned(), type_name);
-            format!("{} = {}({argument})", function.name, full_name(function))
+        let functions = self.config.functions.iter().zip(&self.arguments).map(|(function, arguments)| {
+            let arguments = match arguments.as_slice() {
+                [] => "*".to_owned(),
+                some => some.iter().map(type_name).collect::<Vec<_>>().join(", "),
+            };
+            format!("{} = {}({arguments})", function.name, full_name(function))
         });
         format!("version 1; {window}; {}", functions.collect::<Vec<_>>().join(", "))
     }
@@ -253,7 +273,10 @@ fn check(config: &AggregateConfig) -> Result<(), AggregateError> {
     }
     let fields = config.input.fields().len();
     let columns = config.keys.iter().map(|key| (&key.name, key.column));
-    let arguments = config.functions.iter().filter_map(|function| Some((&function.name, function.argument?)));
+    let arguments = config
+        .functions
+        .iter()
+        .flat_map(|function| function.arguments.iter().map(|column| (&function.name, *column)));
     if let Some((name, column)) = columns.chain(arguments).find(|&(_, column)| column >= fields) {
         return Err(AggregateError(format!(
             "`{name}` is to use column {column}, but the input has {fields}"

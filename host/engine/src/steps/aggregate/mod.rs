@@ -96,7 +96,7 @@ impl Aggregate {
         let tables = if alone { &mut self.state } else { &mut self.gathered };
         let table = table_of(tables, &mut self.spare, &self.plan, start_us)?;
         table.find(&keys, &mut self.ids)?;
-        table.update(&self.ids, &rows.arguments)?;
+        table.update(&self.ids, &self.plan.config.functions, &rows.arguments)?;
         if alone {
             table.touch(&self.ids);
         }
@@ -109,7 +109,12 @@ impl Aggregate {
         let functions = &self.plan.config.functions;
         Rows {
             keys: self.plan.config.keys.iter().map(|key| column(key.column)).collect(),
-            arguments: functions.iter().map(|function| function.argument.map(column)).collect(),
+            arguments: functions
+                .iter()
+                .flat_map(|function| &function.arguments)
+                .copied()
+                .map(column)
+                .collect(),
             count: input.num_rows(),
         }
     }
@@ -280,7 +285,8 @@ impl Aggregate {
 /// The columns of a chunk that an aggregation looks at.
 struct Rows {
     keys: Vec<ArrayRef>,
-    arguments: Vec<Option<ArrayRef>>,
+    /// Of all functions, one after the other.
+    arguments: Vec<ArrayRef>,
     count: usize,
 }
 
@@ -289,10 +295,9 @@ impl Rows {
         let count = rows.len();
         let rows = UInt32Array::from(rows);
         let select = |column: &ArrayRef| take(column, &rows, None).map_err(failed);
-        let argument = |column: &Option<ArrayRef>| column.as_ref().map(select).transpose();
         Ok(Self {
             keys: self.keys.iter().map(select).collect::<Result<_, _>>()?,
-            arguments: self.arguments.iter().map(argument).collect::<Result<_, _>>()?,
+            arguments: self.arguments.iter().map(select).collect::<Result<_, _>>()?,
             count,
         })
     }

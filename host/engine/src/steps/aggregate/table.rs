@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
 use arrow_cast::display::array_value_to_string;
 
-use super::config::Plan;
+use super::config::{FunctionConfig, Plan, deal};
 use crate::state::accumulators::Accumulator;
 use crate::state::{GroupTable, KeyCodec, KeyColumn, StateError};
 use crate::steps::StepError;
@@ -78,10 +78,15 @@ impl Table {
         Ok(())
     }
 
-    /// Takes the arguments of rows, one column or none a function.
-    pub(super) fn update(&mut self, ids: &[u32], arguments: &[Option<ArrayRef>]) -> Result<(), StateError> {
-        for (accumulator, argument) in self.accumulators.iter_mut().zip(arguments) {
-            accumulator.update(ids, argument.as_ref())?;
+    /// Takes the arguments of rows, those of all functions one after the other.
+    pub(super) fn update(
+        &mut self,
+        ids: &[u32],
+        functions: &[FunctionConfig],
+        arguments: &[ArrayRef],
+    ) -> Result<(), StateError> {
+        for (accumulator, own) in self.accumulators.iter_mut().zip(deal(functions, arguments)) {
+            accumulator.update(ids, own)?;
         }
         Ok(())
     }

@@ -187,13 +187,16 @@ impl KeyedStep for Sessions {
         }
         let column = |column: usize| Arc::clone(rows.column(column));
         let keys: Vec<ArrayRef> = self.plan.config.keys.iter().map(|key| column(key.column)).collect();
-        let functions = self.plan.config.functions.iter();
-        let arguments: Vec<_> = functions.map(|function| function.argument.map(column)).collect();
+        let functions = &self.plan.config.functions;
+        let arguments: Vec<_> =
+            functions.iter().flat_map(|function| &function.arguments).copied().map(column).collect();
         let keys = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
         let starts = self.time.times(&rows);
         let alone = self.plan.config.workers == 1;
         let table = if alone { &mut self.state } else { &mut self.gathered };
-        table.take(&keys, starts.values(), &ends, &Values::Arguments(&arguments)).map_err(failed)?;
+        table
+            .take(&keys, starts.values(), &ends, &Values::Arguments(functions, &arguments))
+            .map_err(failed)?;
         Ok(refused)
     }
 

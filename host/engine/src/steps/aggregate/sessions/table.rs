@@ -4,6 +4,7 @@ use arrow_array::ArrayRef;
 
 use crate::state::accumulators::Accumulator;
 use crate::state::{GroupTable, KeyColumn, StateError};
+use crate::steps::aggregate::config::{FunctionConfig, deal};
 
 /// Slots may be dead in this number besides half of all, before the table is made anew.
 const DEAD_MAX: usize = 4096;
@@ -36,8 +37,8 @@ pub(super) type Make<'a> = &'a dyn Fn() -> Result<Vec<Box<dyn Accumulator>>, Sta
 
 /// What the rows of a session bring.
 pub(super) enum Values<'a> {
-    /// The arguments of functions.
-    Arguments(&'a [Option<ArrayRef>]),
+    /// The arguments of functions, one after the other.
+    Arguments(&'a [FunctionConfig], &'a [ArrayRef]),
     /// The states of functions.
     States(&'a [ArrayRef]),
 }
@@ -112,9 +113,9 @@ impl Table {
         }
         slots.iter().for_each(|slot| self.changed[*slot as usize] = true);
         match values {
-            Values::Arguments(arguments) => {
-                for (accumulator, argument) in self.accumulators.iter_mut().zip(*arguments) {
-                    accumulator.update(&slots, argument.as_ref())?;
+            Values::Arguments(functions, arguments) => {
+                for (accumulator, own) in self.accumulators.iter_mut().zip(deal(functions, arguments)) {
+                    accumulator.update(&slots, own)?;
                 }
             }
             Values::States(states) => {

@@ -169,7 +169,8 @@ fn minimum_and_maximum_take_every_ordered_type() {
         let function = |name: &str, function: &str| FunctionConfig {
             name: name.into(),
             function: function.into(),
-            argument: Some(0),
+            arguments: vec![0],
+            numbers: vec![],
             distinct: false,
         };
         let mut step = Aggregate::new(AggregateConfig {

@@ -63,7 +63,11 @@ pub(super) type Call = (&'static str, Option<usize>, bool);
 pub(super) fn config(keys: &[usize], window_us: Option<i64>, calls: &[Call], emit: Emit) -> AggregateConfig {
     let function = |(number, &(function, argument, distinct)): (usize, &Call)| {
         let name = format!("f{number}");
-        FunctionConfig { name, function: function.into(), argument, distinct }
+        // Those that need a time take the one of the row.
+        let time = matches!(function, "first" | "last").then_some(TIME);
+        let arguments = argument.into_iter().chain(time).collect();
+        let numbers = if function == "approx_percentile" { vec![0.9] } else { Vec::new() };
+        FunctionConfig { name, function: function.into(), arguments, numbers, distinct }
     };
     AggregateConfig {
         input: schema(),
