@@ -12,6 +12,7 @@ mod connectors;
 mod dead_letters;
 mod docs;
 mod faults;
+mod join_specs;
 mod logging;
 mod observing;
 mod plugins;
