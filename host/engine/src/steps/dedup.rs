@@ -287,3 +287,6 @@ impl KeyedStep for Dedup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
