@@ -6,7 +6,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 PLUGINS := -p text -p json -p geo -p stats
 WASM := cargo build --profile plugin --target wasm32-wasip2
 
-.PHONY: demo build plugins test bench fmt setup clean
+.PHONY: demo build plugins test test-spark bench fmt setup clean
 .DEFAULT_GOAL := build
 
 demo: setup build plugins   ## two pipelines on real input; PORT=8080 for another port
@@ -25,6 +25,9 @@ test:                       ## everything: format, lints, unit and whole-system 
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo build --release --workspace
 	cargo test --release --workspace
+
+test-spark: build plugins   ## the same windows and joins in Apache Spark: finals must be equal
+	@scripts/test-spark.sh
 
 bench: build plugins        ## the benchmarks behind docs/benchmarks.md
 	$(or $(CARGO_TARGET_DIR),target)/release/millstream-benches
