@@ -14,6 +14,7 @@ mod docs;
 mod faults;
 mod join_specs;
 mod logging;
+mod looking;
 mod observing;
 mod plugins;
 mod run_command;

@@ -9,11 +9,13 @@ mod letters;
 mod plan;
 mod records;
 mod state_store;
+mod state_view;
 mod store;
 
 pub(crate) use emptied::{check_parts, check_store};
 pub use letters::{DeadLetterFilter, DeadLetterRecord, StoredLetter};
 pub use plan::{BatchPlan, SourcePart, TimedOut};
-pub use records::{BatchRecord, CheckpointRecord, Records};
+pub use records::{BatchRecord, CheckpointRecord, Look, Records};
 pub use state_store::{StateFile, StateStore, StoredChunk};
+pub use state_view::StateView;
 pub use store::{Checkpoint, CommitRow, Store, Unfinished};

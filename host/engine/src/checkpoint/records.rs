@@ -49,6 +49,19 @@ pub struct CheckpointRecord {
     pub time_us: i64,
 }
 
+/// Where a look at the state begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Number of the checkpoint.
+    pub epoch: u64,
+    /// The state is that after this batch.
+    pub batch_id: u64,
+    /// The epoch of the newest full copy.
+    pub base: u64,
+    /// Bytes of the full copy and what was written since.
+    pub bytes: u64,
+}
+
 impl Records {
     /// Opens the records of the pipeline in `dir`; none while the pipeline has not made them.
     ///
@@ -116,6 +129,27 @@ impl Records {
                 time_us: row.get(5)?,
             })
         })
+    }
+
+    /// The newest complete checkpoint.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub fn newest_checkpoint(&self) -> Result<Option<Look>, StoreError> {
+        let sql = "SELECT epoch, batch, (SELECT coalesce(max(epoch), 0) FROM checkpoints WHERE kind = 'full') AS base,
+                       (SELECT sum(bytes) FROM checkpoints WHERE epoch >=
+                           (SELECT coalesce(max(epoch), 0) FROM checkpoints WHERE kind = 'full'))
+                   FROM checkpoints ORDER BY epoch DESC LIMIT ?1";
+        let number = |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+        let found = self.rows(sql, 1, |row| {
+            Ok(Look {
+                epoch: number(row, 0)?,
+                batch_id: number(row, 1)?,
+                base: number(row, 2)?,
+                bytes: number(row, 3)?,
+            })
+        });
+        Ok(found?.pop())
     }
 
     /// Dead letters after id `after`, oldest first.

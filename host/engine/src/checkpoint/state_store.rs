@@ -8,9 +8,9 @@ use arrow_array::RecordBatch;
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
-use crate::sqlite::{Durability, StoreError, explain, open_database};
+use crate::sqlite::{BUSY_TIMEOUT, Durability, StoreError, explain, open_database};
 
 /// `MSst`, in ASCII.
 const APPLICATION_ID: i32 = 0x4d53_7374;
@@ -32,6 +32,12 @@ impl StateFile {
     #[must_use]
     pub fn in_dir(dir: &Path) -> Self {
         Self(dir.join("state.db"))
+    }
+
+    /// It was made.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.0.exists()
     }
 }
 
@@ -62,6 +68,23 @@ impl StateStore {
     /// When the file cannot be used.
     pub fn open(file: &StateFile, durability: Durability) -> Result<Self, StoreError> {
         let db = open_database(&file.0, APPLICATION_ID, VERSION, SCHEMA, durability)?;
+        Ok(Self { db, path: file.0.clone() })
+    }
+
+    /// Opens the store to look at it as it is at this moment, whatever is written meanwhile.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open_to_look(file: &StateFile) -> Result<Self, StoreError> {
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let db = Connection::open_with_flags(&file.0, flags)?;
+            db.busy_timeout(BUSY_TIMEOUT)?;
+            // The first look fixes what the others see.
+            db.execute_batch("BEGIN; SELECT 1 FROM chunks LIMIT 1")?;
+            Ok(db)
+        };
+        let db = open().map_err(|cause| explain(&file.0, cause))?;
         Ok(Self { db, path: file.0.clone() })
     }
 

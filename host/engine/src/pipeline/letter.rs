@@ -33,7 +33,10 @@ pub(crate) fn row_letters(
 }
 
 /// Each row as a JSON object; nulls are written, so that every object has every column.
-pub(crate) fn rows_as_json(rows: &RecordBatch) -> Result<Vec<String>, ArrowError> {
+///
+/// # Errors
+/// When a column has a type that JSON has no form for.
+pub fn rows_as_json(rows: &RecordBatch) -> Result<Vec<String>, ArrowError> {
     let mut bytes = Vec::new();
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut bytes);
     writer.write(rows)?;

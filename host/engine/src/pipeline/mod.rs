@@ -24,6 +24,7 @@ mod failure;
 mod lane;
 mod lanes;
 mod letter;
+mod look;
 mod opened;
 mod patience;
 mod rate;
@@ -49,6 +50,8 @@ pub use kinds::{
     JoinKind, JoinOn, JoinSpec, Keyed, LatePolicy, Named, SelectSpec, SplitSpec, StepSpec, TopBody, TopSpec,
     UnionSpec, WasmSpec, WindowSpec, Within,
 };
+pub use letter::rows_as_json;
+pub use look::{LookError, StateRows};
 pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};
 pub use running::Running;

@@ -20,7 +20,7 @@ pub enum Durability {
 }
 
 /// How long a connection waits for another process that holds the file (a backup, a shell).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens or creates a database of format `version`, whose tables `schema` creates.
 ///

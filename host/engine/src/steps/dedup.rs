@@ -278,6 +278,12 @@ impl KeyedStep for Dedup {
         Ok(())
     }
 
+    fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
+        let none =
+            StateChunk { table: SEEN.to_owned(), rows: RecordBatch::new_empty(self.plan.state_schema()) };
+        Ok(std::iter::once(none).chain(self.snapshot(Extent::Full)?).collect())
+    }
+
     fn size(&self) -> StateSize {
         let bytes = |bucket: &Bucket| bucket.groups.bytes() + bucket.times_us.capacity() * 16;
         StateSize {

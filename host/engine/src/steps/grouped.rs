@@ -215,6 +215,10 @@ impl KeyedStep for Grouped {
         self.aggregate.restore(chunk)
     }
 
+    fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
+        self.aggregate.look()
+    }
+
     fn size(&self) -> StateSize {
         self.aggregate.size()
     }
@@ -252,6 +256,10 @@ impl KeyedStep for Panes {
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
         self.0.restore(chunk)
+    }
+
+    fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
+        self.0.look()
     }
 
     fn size(&self) -> StateSize {

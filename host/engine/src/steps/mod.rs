@@ -143,6 +143,13 @@ pub trait KeyedStep: Send {
     /// When the chunk is not of this step's making.
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError>;
 
+    /// The state for people: keys with their present values. The tables of a kind of step are always the
+    /// same, with rows or without. For a step that was restored to be looked at, and runs no batch.
+    ///
+    /// # Errors
+    /// When a value does not fit its type.
+    fn look(&mut self) -> Result<Vec<StateChunk>, StepError>;
+
     /// Keys in memory and about how many bytes they take.
     fn size(&self) -> StateSize;
 }

@@ -150,6 +150,7 @@ impl From<SupervisorError> for Problem {
             SupervisorError::Invalid(errors) => return Self::spec(errors),
             SupervisorError::Unknown(_) => NOT_FOUND,
             SupervisorError::Exists(_) => EXISTS,
+            SupervisorError::BadRequest(_) => BAD_REQUEST,
             SupervisorError::NotRunning(_) => NOT_RUNNING,
             SupervisorError::HasData(_) => HAS_DATA,
             SupervisorError::Catalog(_) | SupervisorError::Data(_) | SupervisorError::Engine(_) => {

@@ -11,6 +11,7 @@ mod plugins;
 mod records;
 mod routes;
 mod spec_schema;
+mod state;
 mod streams;
 mod system;
 mod tap;

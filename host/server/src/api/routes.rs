@@ -5,7 +5,7 @@ use axum::Router;
 use axum::routing::MethodRouter;
 
 use super::openapi::Common;
-use super::{Api, pipelines, plugins, records, spec_schema, streams, system, tap};
+use super::{Api, pipelines, plugins, records, spec_schema, state, streams, system, tap};
 
 macro_rules! surface {
     ($($path:literal => $($method:ident $room:ident::$handler:ident),+;)+) => {
@@ -45,6 +45,8 @@ surface! {
     "/v1/pipelines/{pipeline}/dead-letters" => get records::dead_letters;
     "/v1/pipelines/{pipeline}/dead-letters/replay" => post records::replay;
     "/v1/pipelines/{pipeline}/dead-letters/{id}" => get records::dead_letter;
+    "/v1/pipelines/{pipeline}/state" => get state::list;
+    "/v1/pipelines/{pipeline}/state/{step}" => get state::show;
     "/v1/pipelines/{pipeline}/logs" => get records::logs;
     "/v1/pipelines/{pipeline}/tap/{entry}" => get tap::tap;
     "/v1/streams/{stream}" => post streams::push;

@@ -178,6 +178,22 @@ pub(super) enum Pipeline {
         #[arg(long, default_value_t = 200)]
         limit: u32,
     },
+    /// What steps remember, as of the newest checkpoint; without a step, how much.
+    State {
+        /// The pipeline.
+        name: String,
+        /// The step.
+        step: Option<String>,
+        /// Only rows with this value, `COLUMN=VALUE`; can be given again. VALUE is JSON, or text.
+        #[arg(long = "key", value_name = "COLUMN=VALUE")]
+        keys: Vec<String>,
+        /// Pass over so many rows.
+        #[arg(long, default_value_t = 0)]
+        offset: u64,
+        /// So many.
+        #[arg(long, default_value_t = 100)]
+        limit: u64,
+    },
     /// Records that could not be used.
     #[command(subcommand)]
     DeadLetters(DeadLetters),

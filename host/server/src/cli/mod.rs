@@ -10,6 +10,7 @@ mod pipeline;
 mod plugin;
 mod run;
 mod serve;
+mod state;
 mod table;
 mod token;
 

@@ -21,6 +21,11 @@ impl Output {
         Self { format, answers: Box::new(io::stdout()) }
     }
 
+    /// What reads the answers is a program.
+    pub(super) fn is_for_programs(&self) -> bool {
+        matches!(self.format, Format::Json)
+    }
+
     /// A list of documents: a table of these fields, or the list as it is.
     pub(super) fn list(&mut self, documents: &Value, columns: &[(&str, &str)]) -> Result<(), CliError> {
         match self.format {

@@ -9,6 +9,7 @@ use super::args::{DeadLetters, Pipeline, Which};
 use super::client::{Client, Sent, segment};
 use super::error::CliError;
 use super::output::Output;
+use super::state;
 use crate::document::{self, Syntax};
 
 pub(super) fn pipeline(command: Pipeline, client: &Client, output: &mut Output) -> Result<(), CliError> {
@@ -61,6 +62,16 @@ pub(super) fn pipeline(command: Pipeline, client: &Client, output: &mut Output) 
             let columns =
                 [("number", "number"), ("level", "level"), ("entry", "entry"), ("message", "message")];
             output.list(&client.get(&format!("{}/logs?limit={limit}", path(&name)))?, &columns)
+        }
+        Pipeline::State { name, step: None, .. } => {
+            let columns = [("step", "step"), ("kind", "kind"), ("keys", "keys"), ("memory", "memory_bytes")];
+            output.list(&client.get(&format!("{}/state", path(&name)))?, &columns)
+        }
+        Pipeline::State { name, step: Some(step), keys, offset, limit } => {
+            let key = state::key(&keys)?;
+            let query = format!("offset={offset}&limit={limit}&key={}", segment(&key.to_string()));
+            let found = client.get(&format!("{}/state/{}?{query}", path(&name), segment(&step)))?;
+            state::show(&found, output)
         }
         Pipeline::Tap { name, entry, limit } => tap(&name, &entry, limit, client, output),
         Pipeline::DeadLetters(command) => dead_letters(command, client, output),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use millstream_engine::pipeline::SpecError;
+use millstream_engine::pipeline::{LookError, SpecError};
 
 use crate::catalog::CatalogError;
 
@@ -23,6 +23,8 @@ pub(crate) enum SupervisorError {
     Catalog(CatalogError),
     /// The data folder cannot be written.
     Data(std::io::Error),
+    /// What was asked for makes no sense here, in words.
+    BadRequest(String),
     /// The engine says no, in words.
     Engine(String),
 }
@@ -33,6 +35,16 @@ impl From<CatalogError> for SupervisorError {
     }
 }
 
+impl From<LookError> for SupervisorError {
+    fn from(cause: LookError) -> Self {
+        match cause {
+            LookError::NoState { .. } => Self::Unknown(cause.to_string()),
+            LookError::Key(why) => Self::BadRequest(why),
+            LookError::State(_) | LookError::Store(_) => Self::Engine(cause.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for SupervisorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -40,7 +52,7 @@ impl fmt::Display for SupervisorError {
                 [one] => one.fmt(f),
                 many => write!(f, "the spec has {} errors", many.len()),
             },
-            Self::Unknown(why) | Self::Engine(why) => f.write_str(why),
+            Self::Unknown(why) | Self::BadRequest(why) | Self::Engine(why) => f.write_str(why),
             Self::Exists(name) => write!(
                 f,
                 "a pipeline `{name}` exists: replace it with PUT /v1/pipelines/{name}, or choose another name"

@@ -8,6 +8,7 @@ mod error;
 mod feed;
 mod lifecycle;
 mod managed;
+mod state;
 mod view;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,6 +26,7 @@ use serde_json::Value;
 pub(crate) use deploy::Mode;
 pub(crate) use error::SupervisorError;
 pub(crate) use feed::{Feed, NumberedLine};
+pub(crate) use state::{StateDocument, StatePart, StateSummary};
 pub(crate) use view::{PipelineDocument, PipelineSummary, Soundness};
 
 use crate::catalog::Catalog;

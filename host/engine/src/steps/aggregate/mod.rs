@@ -270,6 +270,18 @@ impl Aggregate {
         snapshot::restore(self, chunk)
     }
 
+    /// The groups with their results so far; of windows that overlap, by pane.
+    ///
+    /// # Errors
+    /// When a result does not fit its type.
+    pub fn look(&self) -> Result<Vec<StateChunk>, StepError> {
+        let mut results = vec![RecordBatch::new_empty(self.schema())];
+        for (&start_us, table) in &self.state {
+            self.results(self.pane(start_us), table, &table.sorted(), &mut results)?;
+        }
+        Ok(results.into_iter().map(|rows| StateChunk { table: snapshot::GROUPS.into(), rows }).collect())
+    }
+
     /// Groups and bytes.
     #[must_use]
     pub fn size(&self) -> StateSize {

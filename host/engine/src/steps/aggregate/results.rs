@@ -129,7 +129,7 @@ impl Aggregate {
         Ok(merged)
     }
 
-    fn results(
+    pub(super) fn results(
         &self,
         window: Option<Window>,
         table: &Table,

@@ -15,7 +15,7 @@ use crate::batch::timestamp_us;
 use crate::state::{key_group, owner};
 
 /// Groups with the states of functions.
-const GROUPS: &str = "groups";
+pub(super) const GROUPS: &str = "groups";
 
 /// Up to where windows are closed: one row.
 const CLOSED: &str = "closed";

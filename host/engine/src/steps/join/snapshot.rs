@@ -44,6 +44,17 @@ impl Join {
         Ok(chunks)
     }
 
+    /// The rows of both sides that wait for others.
+    pub(super) fn waiting(&self) -> Result<Vec<StateChunk>, StepError> {
+        let mut chunks = Vec::new();
+        for (side, table) in ROWS.into_iter().enumerate() {
+            let rows = RecordBatch::new_empty(self.rows_schema(side));
+            chunks.push(StateChunk { table: table.to_owned(), rows });
+            self.rows(side, Extent::Full, &mut chunks)?;
+        }
+        Ok(chunks)
+    }
+
     pub(super) fn take_back(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
         let is_of = |tables: [&str; 2]| tables.iter().position(|table| *table == chunk.table);
         let schema = chunk.rows.schema();

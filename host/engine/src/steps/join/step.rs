@@ -271,6 +271,10 @@ impl KeyedStep for Join {
     }
 
     /// A key here is a row that is kept.
+    fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
+        self.waiting()
+    }
+
     fn size(&self) -> StateSize {
         StateSize {
             keys: self.sides.iter().map(|side| side.live() as u64).sum(),

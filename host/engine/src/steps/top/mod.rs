@@ -376,6 +376,10 @@ impl KeyedStep for Top {
         state::restore(self, chunk)
     }
 
+    fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
+        state::look(self)
+    }
+
     fn size(&self) -> StateSize {
         let groups = || self.tables.values().flat_map(|table| &table.tops);
         let rows: usize = groups().flat_map(|group| &group.rows).map(|row| row.bytes.capacity() + 32).sum();

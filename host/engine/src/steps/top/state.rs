@@ -59,6 +59,14 @@ pub(super) fn copy(step: &mut Top, extent: Extent) -> Result<Vec<StateChunk>, St
     Ok(chunks)
 }
 
+/// The rows that are first in their groups.
+pub(super) fn look(step: &mut Top) -> Result<Vec<StateChunk>, StepError> {
+    let none =
+        StateChunk { table: ROWS.to_owned(), rows: RecordBatch::new_empty(Arc::clone(&step.state_schema)) };
+    let copied = copy(step, Extent::Full)?.into_iter().filter(|chunk| chunk.table == ROWS);
+    Ok(std::iter::once(none).chain(copied).collect())
+}
+
 /// Takes back a chunk of state.
 pub(super) fn restore(step: &mut Top, chunk: &StateChunk) -> Result<(), StepError> {
     let found = chunk.rows.schema();

@@ -296,6 +296,11 @@ impl KeyedStep for Sessions {
         Ok(())
     }
 
+    fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
+        let rows = self.results(self.state.all().collect())?;
+        Ok(vec![StateChunk { table: SESSIONS.into(), rows }])
+    }
+
     fn size(&self) -> StateSize {
         StateSize {
             keys: self.state.len() as u64,
