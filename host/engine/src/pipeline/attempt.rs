@@ -171,16 +171,17 @@ impl<'a> Attempt<'a> {
                 }
                 Control::Go { replays } => self.replays.extend(replays),
             }
+            let is_due = self.wait_for_trigger().is_zero();
             let (planned, finished) = match self.ahead.take() {
                 Some(planned) => (Some(planned), false),
-                None if self.wait_for_trigger().is_zero() => self.plan()?,
+                None if is_due => self.plan()?,
                 None => (None, false),
             };
             if let Some(planned) = planned {
                 self.step(planned)?;
             } else {
                 self.settle()?;
-                if finished || (draining && self.is_drained()) {
+                if finished || (draining && is_due && self.is_drained()) {
                     return self.wind_up(if self.shared.controls.is_draining() {
                         End::Stopped
                     } else {
@@ -379,10 +380,9 @@ impl<'a> Attempt<'a> {
         parts.flat_map(|(entry, part)| part.splits.iter().map(move |split| (entry, split.clone()))).collect()
     }
 
-    /// Nothing waits that was there when the last plan was made.
+    /// Nothing waits, as the sources have just said.
     fn is_drained(&self) -> bool {
         self.sources.iter().all(|source| source.backlog_bytes == 0 && source.last_poll_was_empty)
-            && self.wait_for_trigger().is_zero()
     }
 
     /// Waits for something to do.
