@@ -10,6 +10,7 @@ mod damage;
 mod disk_full;
 mod kill_files;
 mod kill_pushes;
+mod kill_states;
 mod kills;
 mod large;
 mod lock;
