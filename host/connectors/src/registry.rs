@@ -1,8 +1,10 @@
-//! Which kinds of sources and sinks there are.
+//! Which kinds of sources, tables and sinks there are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use millstream_engine::pipeline::{Connectors, SinkPlan, SourcePlan, SpecError, unknown_name};
+use millstream_engine::table::TableReader;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
@@ -10,6 +12,7 @@ use tokio::runtime::Handle;
 use crate::sources::endpoints::Endpoints;
 use crate::sources::http::{HttpSpec, HttpStreams};
 use crate::sources::{file, generate, http, tcp};
+use crate::tables;
 
 /// The kinds of sources, by their `type`.
 const SOURCES: [&str; 4] = ["file", "tcp", "http", "generate"];
@@ -41,12 +44,16 @@ impl Registry {
         &self.endpoints
     }
 
-    /// The JSON Schema of each connector's keys, by `source-<type>` and `sink-<type>`.
+    /// The JSON Schema of each connector's keys, by `source-<type>`, `table-<type>` and `sink-<type>`.
     #[must_use]
     pub fn json_schemas() -> BTreeMap<String, Value> {
         let sources = SOURCES.into_iter().map(|kind| (format!("source-{kind}"), source_schema(kind)));
+        let tables = tables::json_schemas().into_iter();
+        let tables =
+            tables.map(|(kind, schema)| (format!("table-{kind}"), with_type(kind, schema.to_value())));
         let sinks = crate::sinks::json_schemas().into_iter();
-        sources.chain(sinks.map(|(kind, schema)| (format!("sink-{kind}"), schema))).collect()
+        let sinks = sinks.map(|(kind, schema)| (format!("sink-{kind}"), schema));
+        sources.chain(tables).chain(sinks).collect()
     }
 }
 
@@ -89,6 +96,10 @@ impl Connectors for Registry {
     fn sink(&self, kind: &str, config: Map<String, Value>) -> Result<Box<dyn SinkPlan>, SpecError> {
         crate::sinks::plan(kind, config)
     }
+
+    fn table(&self, kind: &str, config: Map<String, Value>) -> Result<Arc<dyn TableReader>, SpecError> {
+        tables::plan(kind, config)
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +113,8 @@ mod tests {
         let error = registry.source("fil", Map::new()).err().unwrap();
         assert!(error.to_string().contains("did you mean `file`?"), "{error}");
         assert!(registry.sink("nowhere", Map::new()).is_err());
+        let error = registry.table("sqllite", Map::new()).err().unwrap();
+        assert!(error.to_string().contains("did you mean `sqlite`?"), "{error}");
     }
 
     #[test]
@@ -111,6 +124,9 @@ mod tests {
             let schema = &schemas[&format!("source-{kind}")];
             assert_eq!(schema["properties"]["type"]["const"], kind);
             assert_eq!(schema["additionalProperties"], false);
+        }
+        for kind in tables::KINDS {
+            assert_eq!(schemas[&format!("table-{kind}")]["additionalProperties"], false);
         }
         for kind in crate::sinks::KINDS {
             assert!(schemas.contains_key(&format!("sink-{kind}")), "{kind}");

@@ -12,6 +12,7 @@ pub mod sink;
 pub mod source;
 pub mod sqlite;
 pub mod state;
+pub mod table;
 pub mod windows;
 
 pub mod steps;

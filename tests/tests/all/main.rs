@@ -22,4 +22,5 @@ mod size;
 mod specs;
 mod streams;
 mod support;
+mod tables;
 mod tokens;

@@ -53,7 +53,7 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
         (
             "/sinkss",
             json!({}),
-            "unknown key `sinkss`: did you mean `sinks`? (known: name, delivery, trigger, parallelism, checkpoint, watermark, sources, steps, sinks)",
+            "unknown key `sinkss`: did you mean `sinks`? (known: name, delivery, trigger, parallelism, checkpoint, watermark, sources, tables, steps, sinks)",
         ),
         (
             "/name",

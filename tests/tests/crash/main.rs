@@ -11,6 +11,7 @@ mod disk_full;
 mod kill_files;
 mod kill_pushes;
 mod kill_states;
+mod kill_tables;
 mod kills;
 mod large;
 mod lock;

@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use crate::source::{Source, sources};
 
 /// Rooms of the engine, `pipeline -> {steps, checkpoint, journal} -> {windows, state, expr, sqlite,
-/// source, sink} -> batch`.
+/// source, sink, table} -> batch`.
 const ENGINE: &[(&str, &[&str])] = &[
     ("batch", &[]),
     ("clock", &[]),
     ("source", &["batch"]),
     ("sink", &["batch"]),
-    ("sqlite", &[]),
+    ("table", &["batch", "source"]),
+    ("sqlite", &["batch"]),
     ("expr", &["batch"]),
     ("windows", &["batch"]),
     ("state", &["batch"]),
-    ("steps", &["batch", "expr", "state", "windows"]),
+    ("steps", &["batch", "expr", "state", "table", "windows"]),
     ("journal", &["batch", "source", "sqlite"]),
     ("checkpoint", &["batch", "source", "sqlite"]),
     (
@@ -26,6 +27,7 @@ const ENGINE: &[(&str, &[&str])] = &[
             "clock",
             "source",
             "sink",
+            "table",
             "sqlite",
             "expr",
             "windows",
@@ -41,8 +43,9 @@ const ENGINE: &[(&str, &[&str])] = &[
 const CONNECTORS: &[(&str, &[&str])] = &[
     ("formats", &[]),
     ("sources", &["formats"]),
+    ("tables", &["formats", "sources"]),
     ("sinks", &[]),
-    ("registry", &["formats", "sources", "sinks"]),
+    ("registry", &["formats", "sources", "tables", "sinks"]),
 ];
 
 #[test]

@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "host/engine/src/checkpoint/",
             "host/engine/src/journal/",
             "host/connectors/src/sinks/sqlite/",
+            "host/connectors/src/tables/sqlite.rs",
             "host/server/src/catalog/",
         ],
     ),

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use arrow_schema::{ArrowError, SchemaRef};
 use millstream_engine::batch::{BadRecord, Chunk};
 
-pub(crate) use column::Columns;
+pub(crate) use column::{Columns, Wire};
 pub(crate) use csv::Layout;
 pub(crate) use cut::{Cut, Tail};
 pub(crate) use cutter::{Cutter, CutterConfig};

@@ -1,8 +1,8 @@
 //! What a pipeline writes down about itself: plans, commits, dead letters, progress, checkpoints.
 //!
-//! Two files, one writer each, so that no writer waits for another: `checkpoint.db` (plans, commits
-//! and what belongs to them; written by the driver, one transaction a batch) and `state.db` (chunks
-//! of state; written in the background). The journal has a third.
+//! Three files, one writer each, so that no writer waits for another: `checkpoint.db` (plans, commits
+//! and what belongs to them; written by the driver, one transaction a batch), `state.db` (chunks
+//! of state; written in the background) and `tables.db` (versions of tables). The journal has another.
 
 mod emptied;
 mod letters;
@@ -11,6 +11,7 @@ mod records;
 mod state_store;
 mod state_view;
 mod store;
+mod table_store;
 
 pub(crate) use emptied::{check_parts, check_store};
 pub use letters::{DeadLetterFilter, DeadLetterRecord, StoredLetter};
@@ -19,3 +20,4 @@ pub use records::{BatchRecord, CheckpointRecord, Look, Records};
 pub use state_store::{StateFile, StateStore, StoredChunk};
 pub use state_view::StateView;
 pub use store::{Checkpoint, CommitRow, Store, Unfinished};
+pub use table_store::{EncodedTable, KeptTable, TableStore};

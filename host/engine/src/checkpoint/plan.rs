@@ -24,6 +24,9 @@ pub struct BatchPlan {
     /// SHA-256 of each `wasm` step's plugin, by step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub plugins: BTreeMap<String, String>,
+    /// Which version of each table the batch sees, by table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, u64>,
     /// Dead letters that go through their entry again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replays: Vec<u64>,

@@ -27,6 +27,7 @@ use super::report::{BatchFacts, Reporter};
 use super::sink_thread::SinkThread;
 use super::spec::Delivery;
 use super::status::{PipelineState, SharedEvents};
+use super::tables::Tables;
 use super::tap::Taps;
 use super::verdict::Verdicts;
 use super::watermark::{TimeNode, Watermarks};
@@ -62,6 +63,7 @@ pub(crate) struct Attempt<'a> {
     lanes: Lanes,
     sinks: Vec<SinkThread>,
     sources: Vec<OpenedSource>,
+    tables: Tables,
     /// Keyed steps, in the order of the graph.
     keyed: Vec<usize>,
     times: Vec<TimeNode>,
@@ -110,6 +112,7 @@ impl<'a> Attempt<'a> {
         let keyed = opened::keyed_entries(&deployment);
         let sources = opened::open_sources(shared, &mut deployment)?;
         let sinks = opened::open_sinks(shared, &mut deployment, &id, !at_most_once)?;
+        let tables = Tables::open(shared, &deployment, durability)?;
         let lanes = opened::start_lanes(shared, &deployment, &sources)?;
         let state_file = StateFile::in_dir(&shared.dir);
         let clock = Arc::clone(&shared.env.clock);
@@ -127,6 +130,7 @@ impl<'a> Attempt<'a> {
             state_file,
             durability,
             sources,
+            tables,
             sinks,
             lanes,
             keyed,
@@ -354,6 +358,7 @@ impl<'a> Attempt<'a> {
                 replays.entry(entry).or_default().push(letter.payload);
             }
         }
+        self.tables.show(plan.batch, &plan.tables)?;
         let watermarks_us = self.watermarks.advance(&self.times);
         let ctx = BatchCtx {
             batch: plan.batch,

@@ -1,4 +1,4 @@
-//! How a pipeline gets its sources and sinks: a registry that makes them out of their specs in two
+//! How a pipeline gets its sources, tables and sinks: a registry that makes them out of their specs in two
 //! acts. `plan` looks at the spec alone and touches nothing; `open` happens when the pipeline starts.
 
 use std::path::PathBuf;
@@ -12,8 +12,9 @@ use crate::clock::SharedClock;
 use crate::journal::{Decoder, Inbox};
 use crate::sink::{Sink, SinkError, SinkPromise};
 use crate::source::{Source, SourceError};
+use crate::table::TableReader;
 
-/// Makes sources and sinks; implemented by the connectors.
+/// Makes sources, tables and sinks; implemented by the connectors.
 pub trait Connectors: Send + Sync {
     /// Checks a source's spec: `kind` is its `type`, `config` its remaining keys.
     ///
@@ -26,6 +27,12 @@ pub trait Connectors: Send + Sync {
     /// # Errors
     /// What is wrong, with the path of the key below the entry.
     fn sink(&self, kind: &str, config: Map<String, Value>) -> Result<Box<dyn SinkPlan>, SpecError>;
+
+    /// Checks a table's spec; nothing is read yet.
+    ///
+    /// # Errors
+    /// What is wrong, with the path of the key below the entry.
+    fn table(&self, kind: &str, config: Map<String, Value>) -> Result<Arc<dyn TableReader>, SpecError>;
 }
 
 /// A source whose spec is sound; nothing is open yet.

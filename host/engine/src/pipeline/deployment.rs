@@ -55,7 +55,7 @@ pub struct Deployment {
 pub struct EntryInfo {
     /// Its name.
     pub name: String,
-    /// `source`, `step` or `sink`.
+    /// `source`, `table`, `step` or `sink`.
     pub role: String,
     /// The kind of step, or the type of connector.
     pub kind: String,
@@ -191,9 +191,10 @@ impl Deployment {
     /// The kind of an entry: of step or of connector.
     pub(crate) fn kind(&self, name: &str) -> &str {
         let source = self.spec.sources.get(name).map(|source| source.kind.as_str());
+        let table = || self.spec.tables.get(name).map(|table| table.kind.as_str());
         let step = || self.spec.steps.get(name).map(StepSpec::kind);
         let sink = || self.spec.sinks.get(name).map(|sink| sink.kind.as_str());
-        source.or_else(step).or_else(sink).unwrap_or_default()
+        source.or_else(table).or_else(step).or_else(sink).unwrap_or_default()
     }
 }
 

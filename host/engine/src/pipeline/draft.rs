@@ -16,7 +16,7 @@ pub struct Draft {
     errors: Vec<SpecError>,
 }
 
-const SECTIONS: [Role; 3] = [Role::Source, Role::Step, Role::Sink];
+const SECTIONS: [Role; 4] = [Role::Source, Role::Table, Role::Step, Role::Sink];
 
 impl Draft {
     /// Reads a document part by part.

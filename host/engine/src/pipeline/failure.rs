@@ -51,6 +51,11 @@ impl Failure {
         Self { message: format!("source {entry}: {error}"), persistence }
     }
 
+    pub(crate) fn of_table(entry: &str, error: &SourceError) -> Self {
+        let persistence = Persistence::of_transient(matches!(error, SourceError::Transient(_)));
+        Self { message: format!("table {entry}: {error}"), persistence }
+    }
+
     pub(crate) fn of_sink(entry: &str, error: &SinkError) -> Self {
         let persistence = match error {
             SinkError::Transient(_) => Persistence::Passing,

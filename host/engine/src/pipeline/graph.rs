@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::{SpecError, unknown_name};
-use super::kinds::Port;
+use super::kinds::{Port, Takes};
 use super::spec::PipelineSpec;
 
 /// What an entry is in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Source,
+    Table,
     Step,
     Sink,
 }
@@ -21,6 +22,7 @@ impl Role {
     pub(crate) const fn section(self) -> &'static str {
         match self {
             Self::Source => "sources",
+            Self::Table => "tables",
             Self::Step => "steps",
             Self::Sink => "sinks",
         }
@@ -84,8 +86,8 @@ impl Graph {
         let mut broken = vec![false; entries.len()];
         let mut is_clear = unread.is_empty() && names.twice.is_empty();
         for (i, entry) in entries.iter().enumerate() {
-            for (path, name) in &entry.inputs {
-                match names.resolve(name) {
+            for (path, name, takes) in &entry.inputs {
+                match names.resolve(name, *takes) {
                     Ok(Some(input)) => inputs[i].push(input),
                     Ok(None) => broken[i] = true,
                     Err(message) => {
@@ -141,7 +143,10 @@ impl Graph {
         let mut unused = Vec::new();
         for node in self.nodes.iter().filter(|node| node.role != Role::Sink) {
             for (port, takers) in node.ports.iter().zip(&node.outputs) {
-                if takers.is_empty() && !port.optional {
+                if takers.is_empty() && node.role == Role::Table {
+                    let message = "nothing uses it: name it as the `right` of a `join`, or remove it";
+                    unused.push(SpecError::new(node.path(), message));
+                } else if takers.is_empty() && !port.optional {
                     let dot = if port.name.is_empty() { "" } else { "." };
                     let message = format!(
                         "nothing takes its rows: name it in a `from` as `{}{dot}{}`, or remove it",
@@ -158,8 +163,8 @@ impl Graph {
 struct Entry<'a> {
     name: &'a str,
     role: Role,
-    /// Key below the entry and the name it holds.
-    inputs: Vec<(String, &'a str)>,
+    /// Key below the entry, the name it holds, and what that may mean.
+    inputs: Vec<(String, &'a str, Takes)>,
     ports: Vec<Port>,
 }
 
@@ -170,23 +175,27 @@ impl Entry<'_> {
 }
 
 fn entries(spec: &PipelineSpec) -> Vec<Entry<'_>> {
-    let sources = spec.sources.keys().map(|name| Entry {
+    let sources = spec.sources.keys().map(|name| (name, Role::Source));
+    let tables = spec.tables.keys().map(|name| (name, Role::Table));
+    let given = sources.chain(tables).map(|(name, role)| Entry {
         name,
-        role: Role::Source,
+        role,
         inputs: Vec::new(),
         ports: vec![Port::main()],
     });
     let steps = spec.steps.iter().map(|(name, step)| {
         let kind = step.as_kind();
-        Entry { name, role: Role::Step, inputs: kind.inputs(), ports: kind.ports() }
+        let inputs = kind.inputs().into_iter().enumerate();
+        let inputs = inputs.map(|(i, (path, input))| (path, input, kind.takes(i))).collect();
+        Entry { name, role: Role::Step, inputs, ports: kind.ports() }
     });
     let sinks = spec.sinks.iter().map(|(name, sink)| Entry {
         name,
         role: Role::Sink,
-        inputs: vec![("from".to_owned(), sink.from.as_str())],
+        inputs: vec![("from".to_owned(), sink.from.as_str(), Takes::Rows)],
         ports: Vec::new(),
     });
-    sources.chain(steps).chain(sinks).collect()
+    given.chain(steps).chain(sinks).collect()
 }
 
 fn check_names(spec: &PipelineSpec, entries: &[Entry<'_>], unread: &Unread) -> Vec<SpecError> {
@@ -246,25 +255,24 @@ impl<'a> Names<'a> {
     }
 
     /// The entry and its port; none when the entry is wrong itself, which is told already.
-    fn resolve(&self, name: &str) -> Result<Option<Feed>, String> {
+    fn resolve(&self, name: &str, takes: Takes) -> Result<Option<Feed>, String> {
         let (name, port) = name.split_once('.').unwrap_or((name, ""));
         if self.twice.contains(name) {
             return Ok(None);
         }
-        let is_sink = |i: &usize| self.entries[*i].role == Role::Sink;
-        match (self.place.get(name), self.unread.get(name)) {
-            (Some(i), _) if !is_sink(i) => self.port(*i, port).map(Some),
-            (Some(_), _) | (None, Some(Role::Sink)) => {
-                Err(format!("`{name}` is a sink: rows end there; take them from where the sink takes them"))
-            }
-            (None, Some(_)) => Ok(None),
-            (None, None) => {
-                let read = self.entries.iter().map(|entry| (entry.name, entry.role));
-                let unread = self.unread.iter().map(|(name, role)| (name.as_str(), *role));
-                let feeding = read.chain(unread).filter(|(_, role)| *role != Role::Sink);
-                let known: Vec<&str> = feeding.map(|(name, _)| name).collect();
-                Err(unknown_name("entry", name, &known))
-            }
+        let place = self.place.get(name);
+        let role = place.map(|i| self.entries[*i].role).or(self.unread.get(name).copied());
+        let Some(role) = role else {
+            let read = self.entries.iter().map(|entry| (entry.name, entry.role));
+            let unread = self.unread.iter().map(|(name, role)| (name.as_str(), *role));
+            let feeding = read.chain(unread).filter(|(_, role)| misuse(*role, takes).is_none());
+            let known: Vec<&str> = feeding.map(|(name, _)| name).collect();
+            let what = if takes == Takes::Table { "table" } else { "entry" };
+            return Err(unknown_name(what, name, &known));
+        };
+        match misuse(role, takes) {
+            Some(why) => Err(format!("`{name}` is a {}{why}", role.section().trim_end_matches('s'))),
+            None => place.map(|i| self.port(*i, port)).transpose(),
         }
     }
 
@@ -280,6 +288,18 @@ impl<'a> Names<'a> {
             )),
             None => Err(unknown_name(&format!("way out of `{step}`:"), name, &named)),
         }
+    }
+}
+
+/// Why rows cannot be taken from an entry of this role here, if they cannot.
+fn misuse(role: Role, takes: Takes) -> Option<&'static str> {
+    match (role, takes) {
+        (Role::Sink, _) => Some(": rows end there; take them from where the sink takes them"),
+        (Role::Table, Takes::Rows) => Some(
+            ", and this takes rows of a stream: a `join` takes a table as `right`, with the stream as `left`",
+        ),
+        (Role::Source | Role::Step, Takes::Table) => Some(", and this takes a table: name one of `tables`"),
+        _ => None,
     }
 }
 
@@ -362,105 +382,4 @@ fn assemble(entries: &[Entry<'_>], inputs: &[Vec<Feed>], order: &[usize]) -> Gra
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn build(document: serde_json::Value) -> Result<Graph, Vec<SpecError>> {
-        let sketch = Graph::sketch(&PipelineSpec::from_json(document).unwrap(), &Unread::new());
-        if sketch.errors.is_empty() { Ok(sketch.graph) } else { Err(sketch.errors) }
-    }
-
-    fn errors(document: serde_json::Value) -> Vec<String> {
-        build(document).unwrap_err().iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn entries_come_after_their_inputs() {
-        let graph = build(json!({
-            "name": "p", "sources": { "z": { "type": "file" } },
-            "steps": { "a": { "from": "b", "filter": "x" }, "b": { "from": "z", "filter": "x" } },
-            "sinks": { "c": { "from": "a", "type": "stdout" } }
-        }))
-        .unwrap();
-        let names: Vec<&str> = graph.nodes.iter().map(|node| &*node.name).collect();
-        assert_eq!(names, ["z", "b", "a", "c"]);
-        assert_eq!(graph.ancestors()[3], vec![0]);
-    }
-
-    #[test]
-    fn a_circle_is_named() {
-        let found = errors(json!({
-            "name": "p", "sources": { "s": { "type": "file" } },
-            "steps": { "a": { "union": ["s", "b"] }, "b": { "from": "a", "filter": "x" } },
-            "sinks": { "o": { "from": "b", "type": "stdout" } }
-        }));
-        assert!(found[0].contains("b -> a -> b") || found[0].contains("a -> b -> a"), "{found:?}");
-    }
-
-    #[test]
-    fn an_unknown_entry_is_answered_with_the_nearest() {
-        let found = errors(json!({
-            "name": "p", "sources": { "lines": { "type": "file" } },
-            "sinks": { "o": { "from": "line", "type": "stdout" } }
-        }));
-        assert_eq!(found, ["sinks.o.from: unknown entry `line`: did you mean `lines`? (known: lines)"]);
-    }
-
-    #[test]
-    fn everything_that_is_wrong_is_said_at_once() {
-        let found = errors(json!({
-            "name": "no/name", "sources": { "s": { "type": "file" }, "o": { "type": "file" } },
-            "sinks": { "o": { "from": "s", "type": "stdout" }, "q": { "from": "o2", "type": "stdout" } }
-        }));
-        assert!(found[0].starts_with("name: `no/name` is no name"), "{found:?}");
-        assert!(found[1].starts_with("sinks.o: the name is taken by sources.o"), "{found:?}");
-        assert!(found[2].starts_with("sinks.q.from: unknown entry `o2`"), "{found:?}");
-    }
-
-    #[test]
-    fn rows_that_nobody_takes_and_rows_from_a_sink_are_refused() {
-        let found = errors(json!({
-            "name": "p", "sources": { "s": { "type": "file" }, "t": { "type": "file" } },
-            "sinks": { "o": { "from": "s", "type": "stdout" } }
-        }));
-        assert!(found[0].starts_with("sources.t: nothing takes its rows"), "{found:?}");
-        let found = errors(json!({
-            "name": "p", "sources": { "s": { "type": "file" } },
-            "sinks": { "o": { "from": "s", "type": "stdout" }, "q": { "from": "o", "type": "stdout" } }
-        }));
-        assert!(found[0].contains("`o` is a sink"), "{found:?}");
-    }
-
-    #[test]
-    fn what_only_follows_from_another_mistake_is_not_told() {
-        // The circle a-b feeds c, `t` may be what `q` meant, and `u` could not be read.
-        let spec = PipelineSpec::from_json(json!({
-            "name": "p", "sources": { "s": { "type": "file" }, "t": { "type": "file" } },
-            "steps": { "a": { "union": ["s", "b"] }, "b": { "from": "a", "filter": "x" },
-                "c": { "from": "b", "filter": "x" }, "d": { "from": "u", "filter": "x" } },
-            "sinks": { "o": { "from": "c", "type": "stdout" }, "q": { "from": "tt", "type": "stdout" },
-                "r": { "from": "d", "type": "stdout" } }
-        }))
-        .unwrap();
-        let unread = Unread::from([("u".to_owned(), Role::Source)]);
-        let sketch = Graph::sketch(&spec, &unread);
-        let errors: Vec<String> = sketch.errors.iter().map(ToString::to_string).collect();
-        assert_eq!(errors.len(), 2, "{errors:?}");
-        assert!(errors[0].starts_with("sinks.q.from: unknown entry `tt`: did you mean `t`?"), "{errors:?}");
-        assert!(errors[1].contains("rows would go in a circle"), "{errors:?}");
-        let broken: Vec<&str> = sketch
-            .graph
-            .nodes
-            .iter()
-            .zip(&sketch.broken)
-            .filter(|(_, broken)| **broken)
-            .map(|(node, _)| &*node.name)
-            .collect();
-        assert_eq!(sketch.graph.nodes.len(), 9);
-        for name in ["a", "b", "d", "q"] {
-            assert!(broken.contains(&name), "{broken:?}");
-        }
-    }
-}
+mod tests;

@@ -31,6 +31,7 @@ mod rate;
 mod report;
 mod running;
 mod sink_thread;
+mod tables;
 mod tap;
 mod verdict;
 mod watermark;
@@ -55,7 +56,7 @@ pub use look::{LookError, StateRows};
 pub use plugin_ref::PluginRef;
 pub use progress::{Progress, SinkProgress, SourceProgress, StateProgress, StepProgress};
 pub use running::Running;
-pub use spec::{CheckpointSpec, Delivery, EventTimeSpec, PipelineSpec, SinkSpec, SourceSpec};
+pub use spec::{CheckpointSpec, Delivery, EventTimeSpec, PipelineSpec, SinkSpec, SourceSpec, TableSpec};
 pub use status::{
     Events, Guarantee, LogLine, MetricValue, PipelineState, PluginMetric, SharedEvents, TapRows,
 };

@@ -208,7 +208,10 @@ fn lane_entries(
                 late = *policy;
                 LaneWhat::Keyed(plan.build(number, lanes).map_err(|error| failed(error.to_string()))?)
             }
-            (What::Union | What::Source { .. } | What::Sink(_), Role::Step) => LaneWhat::Union,
+            (What::TableJoin(join), _) => step(join.build().map_err(|error| failed(error.to_string()))?),
+            // A table's rows do not pass: steps look at them through its view.
+            (What::Table(_), _) => LaneWhat::Union,
+            (What::Union | What::Source { .. } | What::Sink(_), Role::Step | Role::Table) => LaneWhat::Union,
         };
         entries.push(LaneEntry {
             name: Arc::clone(&node.name),
@@ -241,10 +244,12 @@ pub(crate) fn time_nodes(deployment: &Deployment) -> Vec<TimeNode> {
     let pairs = deployment.graph.nodes.iter().zip(&deployment.entries);
     pairs
         .map(|(node, entry)| {
-            let inputs = node.inputs.iter().map(|feed| feed.entry).collect();
+            // Tables are outside of time.
+            let is_stream = |entry: &usize| !matches!(deployment.entries[*entry].what, What::Table(_));
+            let inputs = node.inputs.iter().map(|feed| feed.entry).filter(is_stream).collect();
             match &entry.what {
                 What::Source { event_time: Some(time), .. } => TimeNode::Source { delay_us: time.delay.us() },
-                What::Source { event_time: None, .. } => TimeNode::Timeless,
+                What::Source { event_time: None, .. } | What::Table(_) => TimeNode::Timeless,
                 What::Keyed { plan, .. } => match plan.holds_back_us() {
                     Some(back_us) => TimeNode::Holds { inputs, back_us },
                     None => TimeNode::Through { inputs },

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::error::{SpecError, read};
 use super::kinds::StepSpec;
 use super::trigger::TriggerSpec;
-use super::units::Span;
+use super::units::{ByteSize, Span};
 
 /// A pipeline: a graph of named sources, steps and sinks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +36,10 @@ pub struct PipelineSpec {
     pub watermark: WatermarkPolicy,
     /// Where rows come from.
     pub sources: BTreeMap<String, SourceSpec>,
-    /// What happens to them.
+    /// Rows that stay while streams pass.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, TableSpec>,
+    /// What happens to the rows of the sources.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps: BTreeMap<String, StepSpec>,
     /// Where they go.
@@ -99,6 +102,27 @@ pub struct SourceSpec {
     /// Which column says when a row happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<EventTimeSpec>,
+    /// The connector's own keys.
+    #[serde(flatten)]
+    pub config: Map<String, Value>,
+}
+
+/// A table: its `type`, when it is looked at again, how large it may be, and the keys of that type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TableSpec {
+    /// Which connector.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How often it is looked at; when it has changed, batches from then on see the new version. Without
+    /// it, it is read when the pipeline starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Span>,
+    /// It is held in memory, so there is an end to it: 10,000,000 rows unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rows: Option<u64>,
+    /// The same in bytes: 1 GiB unless given, at most 2 GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<ByteSize>,
     /// The connector's own keys.
     #[serde(flatten)]
     pub config: Map<String, Value>,

@@ -1,7 +1,8 @@
 //! How every database of a pipeline is opened: write-ahead log, format version, foreign files refused.
-//! What is in them is the business of the rooms that open them.
+//! What is in them is the business of the rooms that open them. And how SQLite's values become columns.
 
 mod error;
+mod values;
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use error::{StoreError, is_full};
+pub use values::ValueColumn;
 
 /// What a commit must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

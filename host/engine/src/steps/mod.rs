@@ -23,7 +23,9 @@ use crate::batch::{BatchCtx, DeadLetterKind};
 pub use dedup::DedupPlan;
 pub use filter::Filter;
 pub use grouped::{GroupedError, GroupedParts, GroupedPlan};
-pub use join::{JoinError, JoinInput, JoinKey, JoinKind, JoinParts, JoinPlan};
+pub use join::{
+    JoinError, JoinInput, JoinKey, JoinKind, JoinParts, JoinPlan, TableJoin, TableJoinParts, TableJoinPlan,
+};
 pub use keys::Keys;
 pub use select::Select;
 pub use split::Split;

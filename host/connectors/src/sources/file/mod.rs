@@ -20,7 +20,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::formats::{CsvSpec, Format, FormatKind, FormatSpec};
-use listing::Pattern;
+pub(crate) use listing::Pattern;
+pub(crate) use open::{decoder, open_file};
 
 /// The keys of a file source.
 #[derive(Debug, Deserialize, JsonSchema)]

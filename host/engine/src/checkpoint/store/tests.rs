@@ -16,6 +16,7 @@ fn plan(batch: u64) -> BatchPlan {
         seed: 8,
         sources: BTreeMap::from([("lines".to_owned(), part)]),
         plugins: BTreeMap::new(),
+        tables: BTreeMap::from([("cities".to_owned(), batch)]),
         replays: Vec::new(),
         timed_out: Vec::new(),
     }

@@ -54,6 +54,7 @@ impl Attempt<'_> {
         }
         self.store.complete(written, self.shared.env.clock.now_us())?;
         let Some(completed) = self.checkpointer.completed() else { return Ok(()) };
+        self.tables.release(completed.batch)?;
         for source in &mut self.sources {
             if let Some(position) = completed.positions.get(&*source.name)
                 && let Err(error) = source.source.release(position)

@@ -75,6 +75,7 @@ impl Attempt<'_> {
             seed: self.seed ^ batch.0.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             sources: parts,
             plugins: self.deployment.plugin_digests(),
+            tables: self.tables.newest(),
             replays,
             timed_out: Vec::new(),
         };

@@ -151,7 +151,7 @@ impl Kind for AggregateSpec {
         })?;
         // A window's rows belong to the last time inside of it.
         let event_time = body.window.as_ref().map(|_| EventTime { column: WINDOW_END, shift_us: -1 });
-        let outlet = Outlet { schema: Arc::clone(plan.schema()), event_time };
+        let outlet = Outlet::stream(Arc::clone(plan.schema()), event_time);
         Ok(self.late.entry(plan, outlet, input))
     }
 }

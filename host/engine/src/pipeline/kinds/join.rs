@@ -9,12 +9,16 @@ use serde_json::Value;
 
 use super::named::quoted;
 use super::union::difference;
-use super::{Kind, LatePolicy, Named, Port};
+use super::{Kind, LatePolicy, Named, Port, Takes};
 use crate::pipeline::deployment::Environment;
-use crate::pipeline::entry::{Entry, Outlet};
+use crate::pipeline::entry::{Entry, Outlet, What};
 use crate::pipeline::error::SpecError;
 use crate::pipeline::units::Span;
-use crate::steps::{JoinInput, JoinKey, JoinKind as StepKind, JoinParts, JoinPlan, KeyedPlan};
+use crate::steps::{
+    JoinError, JoinInput, JoinKey, JoinKind as StepKind, JoinParts, JoinPlan, KeyedPlan, TableJoinParts,
+    TableJoinPlan,
+};
+use crate::table::TableView;
 
 /// A `join` step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,14 +37,14 @@ pub struct JoinSpec {
 pub struct JoinBody {
     /// Input entry.
     pub left: String,
-    /// The other one.
+    /// The other one, or a table.
     pub right: String,
     /// What must be equal.
     pub on: JoinOn,
     /// Which rows are emitted.
     #[serde(default)]
     pub kind: JoinKind,
-    /// How far apart their event times may be.
+    /// How far apart their event times may be; not with a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
 }
@@ -195,6 +199,29 @@ impl JoinSpec {
         })
     }
 
+    fn with_table(&self, left: &Outlet, table: &TableView) -> Result<Entry, SpecError> {
+        if self.join.within.is_some() {
+            let message = "the right side is a table, whose rows have no event time: each row that comes sees the \
+                           version of its batch; leave `within` out";
+            return Err(SpecError::new("join.within", message));
+        }
+        if self.late != LatePolicy::DeadLetter {
+            return Err(SpecError::new(
+                "late",
+                "a join with a table waits for nothing, so no row is late: leave it out",
+            ));
+        }
+        let parts = TableJoinParts {
+            left: Arc::clone(&left.schema),
+            right: table.clone(),
+            on: self.join.on.keys(),
+            kind: self.join.kind.into(),
+        };
+        let plan = TableJoinPlan::new(parts).map_err(in_spec)?;
+        let outlet = Outlet::stream(Arc::clone(plan.schema()), left.event_time);
+        Ok(Entry::one(outlet, What::TableJoin(plan)))
+    }
+
     /// Late rows of both sides, for those who take them.
     fn late_rows(&self, left: &Outlet, right: &Outlet) -> Result<Outlet, SpecError> {
         if self.late != LatePolicy::Side {
@@ -211,8 +238,13 @@ impl JoinSpec {
         let fields =
             fields.map(|(l, r)| l.as_ref().clone().with_nullable(l.is_nullable() || r.is_nullable()));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(Outlet { schema, event_time: left.event_time.filter(|_| left.event_time == right.event_time) })
+        let event_time = left.event_time.filter(|_| left.event_time == right.event_time);
+        Ok(Outlet::stream(schema, event_time))
     }
+}
+
+fn in_spec(error: JoinError) -> SpecError {
+    SpecError::new(error.path, error.message).under("join")
 }
 
 fn side(input: &Outlet, name: &str) -> Result<JoinInput, SpecError> {
@@ -233,13 +265,16 @@ impl Kind for JoinSpec {
         self.late.ports()
     }
 
-    fn check_alone(&self, _: &Environment) -> Result<(), SpecError> {
-        self.around().map(drop)
+    fn takes(&self, input: usize) -> Takes {
+        [Takes::Rows, Takes::Either][input]
     }
 
     fn plan(&self, _: &Environment, inputs: &[&Outlet]) -> Result<Entry, SpecError> {
-        let around = self.around()?;
         let (left, right) = (inputs[0], inputs[1]);
+        if let Some(table) = &right.table {
+            return self.with_table(left, table);
+        }
+        let around = self.around()?;
         let plan = JoinPlan::new(JoinParts {
             inputs: [side(left, "left")?, side(right, "right")?],
             on: self.join.on.keys(),
@@ -247,9 +282,9 @@ impl Kind for JoinSpec {
             before_us: around.before.us(),
             after_us: around.after.us(),
         });
-        let plan = plan.map_err(|error| SpecError::new(error.path, error.message).under("join"))?;
+        let plan = plan.map_err(in_spec)?;
         let late = self.late_rows(left, right)?;
-        let outlet = Outlet { schema: Arc::clone(plan.schema()), event_time: plan.event_time() };
+        let outlet = Outlet::stream(Arc::clone(plan.schema()), plan.event_time());
         Ok(self.late.entry(plan, outlet, &late))
     }
 }

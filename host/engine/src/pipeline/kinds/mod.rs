@@ -80,6 +80,11 @@ pub(crate) trait Kind {
     /// Where the step names its inputs, and which it names.
     fn inputs(&self) -> Vec<(String, &str)>;
 
+    /// What each of `inputs` may name, by its place there.
+    fn takes(&self, _input: usize) -> Takes {
+        Takes::Rows
+    }
+
     /// By what names others take its rows, in the order of the outlets that `plan` gives.
     fn ports(&self) -> Vec<Port> {
         vec![Port::main()]
@@ -92,6 +97,17 @@ pub(crate) trait Kind {
 
     /// Gives the step its meaning; inputs are in the order of `inputs`.
     fn plan(&self, env: &Environment, inputs: &[&Outlet]) -> Result<Entry, SpecError>;
+}
+
+/// What a step can take at one of its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Rows of a source or step, as they come.
+    Rows,
+    /// A table: its outlet in `plan` has a view.
+    Table,
+    /// One or the other; the outlet tells which.
+    Either,
 }
 
 /// A way out of a step.

@@ -34,7 +34,7 @@ impl Kind for SelectSpec {
             let (column, _) = projection.pass_through().find(|(_, from)| *from == time.column)?;
             Some(EventTime { column, ..time })
         });
-        let outlet = Outlet { schema: Arc::clone(projection.schema()), event_time };
+        let outlet = Outlet::stream(Arc::clone(projection.schema()), event_time);
         Ok(Entry::one(outlet, What::Select(projection)))
     }
 }

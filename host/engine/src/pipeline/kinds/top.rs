@@ -73,7 +73,7 @@ impl Kind for TopSpec {
             .map_err(|error| SpecError::new("top", error.to_string()))?;
         // Without a time in the key, rows go on again long after their time: to others they would be late.
         let event_time = input.event_time.filter(|_| when != When::Always);
-        let outlet = Outlet { schema: Arc::clone(plan.schema()), event_time };
+        let outlet = Outlet::stream(Arc::clone(plan.schema()), event_time);
         Ok(self.late.entry(plan, outlet, input))
     }
 }

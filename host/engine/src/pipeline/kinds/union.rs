@@ -44,7 +44,7 @@ impl Kind for UnionSpec {
             fields.map(|(i, field)| field.as_ref().clone().with_nullable(nullable(i))).collect();
         let same_time = inputs.iter().all(|input| input.event_time == first.event_time);
         let event_time = first.event_time.filter(|_| same_time);
-        Ok(Entry::one(Outlet { schema: Arc::new(Schema::new(fields)), event_time }, What::Union))
+        Ok(Entry::one(Outlet::stream(Arc::new(Schema::new(fields)), event_time), What::Union))
     }
 }
 

@@ -133,7 +133,7 @@ impl Kind for WasmSpec {
             let name = input.schema.field(time.column).name();
             schema.index_of(name).ok().filter(is_time).map(|column| EventTime { column, ..time })
         });
-        Ok(Entry::one(Outlet { schema, event_time }, What::Wasm(plan)))
+        Ok(Entry::one(Outlet::stream(schema, event_time), What::Wasm(plan)))
     }
 }
 

@@ -6,6 +6,7 @@
 mod output;
 mod snapshot;
 mod step;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use arrow_schema::SchemaRef;
 
 use self::output::Output;
 use self::step::Join;
+pub use self::table::{TableJoin, TableJoinParts, TableJoinPlan};
 use super::{KeyedPlan, KeyedStep, Keys, StepError};
 use crate::batch::{EventTime, type_name};
 use crate::expr::Expr;
@@ -126,25 +128,9 @@ impl JoinPlan {
     /// The first part that does not fit.
     pub fn new(parts: JoinParts) -> Result<Self, JoinError> {
         let JoinParts { inputs, on, kind, before_us, after_us } = parts;
-        if on.is_empty() {
-            return Err(JoinError::new(
-                "on",
-                "name at least one column whose values must be equal: `on: [id]`",
-            ));
-        }
-        let mut merged = Vec::new();
-        for key in &on {
-            merged.extend(plain_columns(key, &inputs)?);
-        }
-        let keys = |side: usize| {
-            let texts = on.iter().map(|key| (key.name.clone(), [&key.left, &key.right][side].clone()));
-            let texts: Vec<_> = texts.collect();
-            Keys::new(&texts, &inputs[side].schema)
-                .map_err(|(name, error)| JoinError::new(format!("on.{name}"), error.to_string()))
-        };
-        let keys = [keys(0)?, keys(1)?];
-        keys[0].codec().map_err(|error| JoinError::new("on", error.to_string()))?;
-        let output = Output::new(&inputs, &merged, kind)?;
+        let schemas = inputs.each_ref().map(|input| &input.schema);
+        let EqualKeys { keys, merged } = equal_keys(&on, schemas)?;
+        let output = Output::new(schemas, &merged, kind)?;
         Ok(Self { inputs, keys, kind, before_us, after_us, output })
     }
 
@@ -167,10 +153,36 @@ impl JoinPlan {
     }
 }
 
+/// The keys of both sides.
+struct EqualKeys {
+    keys: [Keys; 2],
+    /// Left and right column that are the same key.
+    merged: Vec<(usize, usize)>,
+}
+
+fn equal_keys(on: &[JoinKey], schemas: [&SchemaRef; 2]) -> Result<EqualKeys, JoinError> {
+    if on.is_empty() {
+        return Err(JoinError::new("on", "name at least one column whose values must be equal: `on: [id]`"));
+    }
+    let mut merged = Vec::new();
+    for key in on {
+        merged.extend(plain_columns(key, schemas)?);
+    }
+    let keys = |side: usize| {
+        let texts = on.iter().map(|key| (key.name.clone(), [&key.left, &key.right][side].clone()));
+        let texts: Vec<_> = texts.collect();
+        Keys::new(&texts, schemas[side])
+            .map_err(|(name, error)| JoinError::new(format!("on.{name}"), error.to_string()))
+    };
+    let keys = [keys(0)?, keys(1)?];
+    keys[0].codec().map_err(|error| JoinError::new("on", error.to_string()))?;
+    Ok(EqualKeys { keys, merged })
+}
+
 /// Checks that both sides of a key are of one type; their columns, where both are nothing else.
-fn plain_columns(key: &JoinKey, inputs: &[JoinInput; 2]) -> Result<Option<(usize, usize)>, JoinError> {
+fn plain_columns(key: &JoinKey, schemas: [&SchemaRef; 2]) -> Result<Option<(usize, usize)>, JoinError> {
     let compile = |text: &str, side: usize| {
-        Expr::compile(text, &inputs[side].schema).map_err(|error| {
+        Expr::compile(text, schemas[side]).map_err(|error| {
             let side = ["left", "right"][side];
             JoinError::new(format!("on.{}", key.name), format!("on the {side} side: {error}"))
         })

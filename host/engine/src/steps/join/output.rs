@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 
-use super::{JoinError, JoinInput, JoinKind};
+use super::{JoinError, JoinKind};
 
 /// What rows look like that leave a join.
 #[derive(Clone, Debug)]
@@ -23,11 +23,11 @@ pub(super) struct Output {
 impl Output {
     /// `merged` are pairs of columns that are the same key.
     pub(super) fn new(
-        inputs: &[JoinInput; 2],
+        schemas: [&SchemaRef; 2],
         merged: &[(usize, usize)],
         kind: JoinKind,
     ) -> Result<Self, JoinError> {
-        let [left, right] = inputs.each_ref().map(|input| input.schema.fields());
+        let [left, right] = schemas.map(|schema| schema.fields());
         let [left_alone, right_alone] = kind.emits_alone();
         let mut same = vec![None; left.len()];
         merged.iter().for_each(|(left, right)| same[*left] = same[*left].or(Some(*right)));

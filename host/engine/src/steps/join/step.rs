@@ -199,7 +199,7 @@ impl Join {
 }
 
 /// The rows that have a key, and those that have none.
-fn by_key(
+pub(super) fn by_key(
     rows: RecordBatch,
     keys: Vec<ArrayRef>,
 ) -> Result<(RecordBatch, Vec<ArrayRef>, Option<RecordBatch>), StepError> {
