@@ -82,6 +82,11 @@ def run_millstream(millstream, folder, job):
         "steps": job.steps,
         "sinks": {"result": {**sink, "key": job.key} if job.key else sink},
     }
+    if job.tables:
+        spec["tables"] = {
+            table: {"type": "file", "path": os.path.join(folder, file), "format": "csv", "schema": schema}
+            for table, (file, schema) in job.tables.items()
+        }
     used = json.dumps(job.steps)
     spec["sources"] = {stream: value for stream, value in spec["sources"].items() if f'"{stream}"' in used}
     path = os.path.join(folder, f"{name}.json")
@@ -124,7 +129,14 @@ def run_spark(spark, folder, job):
         rows = reader.schema(types).json(os.path.join(folder, name))
         return rows if job.mode == "batch" else rows.withWatermark("at", f"{events.DISORDER_S} seconds")
 
-    query = job.query(stream("orders", ORDERS), stream("payments", PAYMENTS))
+    def table(name):
+        file, schema = job.tables.get(name, (None, {}))
+        types = ", ".join(f"{column} {SPARK_TYPES[kind]}" for column, kind in schema.items())
+        # Nothing between two commas is text without characters, as in Millstream.
+        reader = spark.read.schema(types).option("header", True).option("emptyValue", "").option("nullValue", "\0")
+        return reader.csv(os.path.join(folder, file)) if file else None
+
+    query = job.query(stream("orders", ORDERS), stream("payments", PAYMENTS), table("shops"))
     if job.mode == "batch":
         return [tuple(row) for row in query.collect()]
     collected = []

@@ -22,7 +22,8 @@ _SHOPS = [f"shop-{n}" for n in range(7)] + ["Überall", "", None]
 
 
 def write(folder, seed, rows, files):
-    """Writes `orders` and `payments`, each cut into files that are to be read by name."""
+    """Writes `orders` and `payments`, each cut into files that are to be read by name, and the table `shops.csv`."""
+    _shops(os.path.join(folder, "shops.csv"))
     random_ = random.Random(seed)
     orders = _orders(random_, rows)
     payments = _payments(random_, orders)
@@ -31,6 +32,15 @@ def write(folder, seed, rows, files):
         ("payments", payments, {"order_id": -1, "shop": END, "paid": 0.0}),
     ):
         _write(os.path.join(folder, name), _disordered(random_, events), end, files)
+
+
+def _shops(path):
+    """Some shops are not in it, one is twice, and one has no city."""
+    rows = [("shop-0", "Ulm", 1990), ("shop-1", "Bonn", 2001), ("shop-1", "Köln", 2020), ("shop-3", "Ulm", 2011)]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("shop,city,opened\n")
+        for row in [*rows, ("Überall", "", 1950), (END, "Ende", 0)]:
+            file.write(",".join(map(str, row)) + "\n")
 
 
 def _orders(random_, rows):

@@ -9,7 +9,7 @@ from pyspark.sql.window import Window
 
 @dataclass(frozen=True)
 class Job:
-    """A name, the steps whose last one is the result, and Spark's query over (orders, payments)."""
+    """A name, the steps whose last one is the result, and Spark's query over (orders, payments, shops)."""
 
     name: str
     steps: dict
@@ -18,6 +18,8 @@ class Job:
     mode: str = "append"
     # Columns that tell rows of `emit: update` apart.
     key: list = field(default_factory=list)
+    # Files that are read as a whole, with their columns.
+    tables: dict = field(default_factory=dict)
 
 
 _MATCH = F.expr("o.id = p.order_id AND p.at >= o.at - INTERVAL 5 SECONDS AND p.at <= o.at + INTERVAL 20 SECONDS")
@@ -31,7 +33,7 @@ def _micros(*columns):
 def _windowed(window, *functions):
     """Start and end of the window, the shop, the functions."""
 
-    def query(orders, _):
+    def query(orders, *_):
         groups = orders.groupBy(window.alias("w"), "shop").agg(*functions)
         names = groups.columns[2:]
         return groups.select(F.unix_micros("w.start"), F.unix_micros("w.end"), "shop", *names)
@@ -55,7 +57,7 @@ _SPARK_BASIC = [
 _COUNT = F.count("*").alias("n")
 
 
-def _windows_of_windows(orders, _):
+def _windows_of_windows(orders, *_):
     small = orders.groupBy(F.window("at", "10 seconds"), "shop").agg(_COUNT)
     large = small.groupBy(F.window(F.window_time("window"), "60 seconds").alias("w")).agg(
         F.count("*").alias("windows"), F.max("n").alias("most")
@@ -63,7 +65,7 @@ def _windows_of_windows(orders, _):
     return large.select(F.unix_micros("w.start"), F.unix_micros("w.end"), "windows", "most")
 
 
-def _statistics(orders, _):
+def _statistics(orders, *_):
     known = F.when(F.col("amount").isNotNull(), F.struct("at", "amount"))
     return orders.groupBy("shop").agg(
         F.stddev("amount"), F.var_pop("amount"), F.countDistinct("amount"), F.min(known)["amount"]
@@ -71,7 +73,7 @@ def _statistics(orders, _):
 
 
 def _joined(how, columns):
-    def query(orders, payments):
+    def query(orders, payments, _):
         joined = orders.alias("o").join(payments.alias("p"), _MATCH, how)
         return joined.select(*columns)
 
@@ -95,13 +97,29 @@ def _join(kind):
     }
 
 
-def _counted_matches(orders, payments):
+_TABLES = {"shops": ("shops.csv", {"shop": "utf8", "city": "utf8", "opened": "int64"})}
+
+
+def _with_table(kind, columns):
+    steps = {
+        "joined": {"join": {"left": "orders", "right": "shops", "on": ["shop"], "kind": kind}},
+        "out": {"from": "joined", "select": {column: column for column in columns}},
+    }
+
+    def query(orders, _, shops):
+        how = {"inner": "inner", "left": "left_outer", "semi": "left_semi", "anti": "left_anti"}[kind]
+        return orders.join(shops, "shop", how).select(*columns)
+
+    return steps, query
+
+
+def _counted_matches(orders, payments, _):
     joined = orders.alias("o").join(payments.alias("p"), _MATCH, "inner").select("o.at", "o.shop", "p.paid")
     groups = joined.groupBy(F.window("at", "1 minute").alias("w"), "shop").agg(_COUNT, F.sum("paid").alias("paid"))
     return groups.select(F.unix_micros("w.start"), F.unix_micros("w.end"), "shop", "n", "paid")
 
 
-def _top(orders, _):
+def _top(orders, *_):
     counts = orders.groupBy(F.window("at", "1 minute").alias("w"), "shop").agg(_COUNT)
     order = Window.partitionBy("w").orderBy(F.desc("n"), F.asc_nulls_last("shop"))
     ranked = counts.withColumn("rank", F.row_number().over(order)).where("rank <= 3")
@@ -150,7 +168,7 @@ JOBS = [
     Job(
         "groups for ever",
         {"out": {"from": "orders", "aggregate": {"by": ["shop"], "compute": _BASIC}}},
-        lambda orders, _: orders.groupBy("shop").agg(*_SPARK_BASIC),
+        lambda orders, *_: orders.groupBy("shop").agg(*_SPARK_BASIC),
         mode="complete",
         key=["shop"],
     ),
@@ -177,7 +195,7 @@ JOBS = [
     Job(
         "duplicates within a bound",
         {"once": {"from": "orders", "dedup": {"by": ["id"], "within": "1min"}}, "out": {"from": "once", "select": {"id": "id", "at": "at", "shop": "shop", "amount": "amount"}}},
-        lambda orders, _: orders.dropDuplicatesWithinWatermark(["id"]).select("id", *_micros("at"), "shop", "amount"),
+        lambda orders, *_: orders.dropDuplicatesWithinWatermark(["id"]).select("id", *_micros("at"), "shop", "amount"),
     ),
     *(
         Job(f"{kind} join within a bound", _join(kind), _joined(how, columns), mode=mode)
@@ -188,6 +206,15 @@ JOBS = [
             ("full", "full_outer", _BOTH, "append"),
             ("semi", "left_semi", _LEFT, "append"),
             ("anti", "left_anti", _LEFT, "batch"),
+        )
+    ),
+    *(
+        Job(f"{kind} join with a table", *_with_table(kind, columns), mode=mode, tables=_TABLES)
+        for kind, columns, mode in (
+            ("inner", ["id", "shop", "city", "opened"], "append"),
+            ("left", ["id", "shop", "city", "opened"], "append"),
+            ("semi", ["id", "shop", "amount"], "append"),
+            ("anti", ["id", "shop", "amount"], "batch"),
         )
     ),
     Job(
