@@ -16,7 +16,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("sqlite", &["batch"]),
     ("expr", &["batch"]),
     ("windows", &["batch"]),
-    ("state", &["batch"]),
+    ("state", &["batch", "sqlite"]),
     ("steps", &["batch", "expr", "state", "table", "windows"]),
     ("journal", &["batch", "source", "sqlite"]),
     ("checkpoint", &["batch", "source", "sqlite"]),

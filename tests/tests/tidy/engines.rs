@@ -26,6 +26,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "host/engine/src/sqlite/",
             "host/engine/src/checkpoint/",
             "host/engine/src/journal/",
+            // State that memory has no room for.
+            "host/engine/src/state/cold/",
             "host/connectors/src/sinks/sqlite/",
             "host/connectors/src/tables/sqlite.rs",
             "host/server/src/catalog/",

@@ -20,6 +20,13 @@ pub enum StateError {
     },
     /// More bytes or groups than one column or table can hold.
     TooLarge(String),
+    /// The scratch file for state that memory has no room for cannot be used; the cause may pass.
+    Scratch {
+        /// Which file, and why.
+        reason: String,
+        /// The disk is full: it passes once a person makes room.
+        full: bool,
+    },
 }
 
 impl fmt::Display for StateError {
@@ -28,7 +35,7 @@ impl fmt::Display for StateError {
             Self::Unsupported(message) | Self::Mismatch(message) | Self::TooLarge(message) => {
                 f.write_str(message)
             }
-            Self::Overflow { reason, .. } => f.write_str(reason),
+            Self::Overflow { reason, .. } | Self::Scratch { reason, .. } => f.write_str(reason),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! dense group ids, and columns of values by group id. Knows nothing of windows, watermarks or steps.
 
 pub mod accumulators;
+pub mod cold;
 mod error;
 mod group_table;
 mod key_codec;
