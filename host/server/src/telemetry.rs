@@ -122,6 +122,8 @@ fn record_batch(progress: &Progress, now_us: i64) {
         let labels = [("pipeline", pipeline.clone()), ("step", state.operator_name.clone())];
         gauge!("millstream_state_bytes", &labels).set(state.memory_used_bytes as f64);
         gauge!("millstream_state_rows", &labels).set(state.num_rows_total as f64);
+        gauge!("millstream_state_cold_bytes", &labels).set(state.cold_bytes as f64);
+        gauge!("millstream_state_cold_rows", &labels).set(state.num_rows_cold as f64);
     }
     for (kind, count) in &progress.dead_letters {
         counter!("millstream_dead_letters_total", "pipeline" => pipeline.clone(), "kind" => kind.clone())
@@ -155,6 +157,8 @@ mod tests {
             state_operators: vec![StateProgress {
                 operator_name: "n".into(),
                 memory_used_bytes: 9,
+                num_rows_cold: 2,
+                cold_bytes: 7,
                 ..Default::default()
             }],
             dead_letters: [("late".to_owned(), 2)].into(),
@@ -170,6 +174,8 @@ mod tests {
             "millstream_rows_read_total{pipeline=\"words\",source=\"lines\"} 10",
             "millstream_rows_written_total{pipeline=\"words\",sink=\"out\"} 6",
             "millstream_state_bytes{pipeline=\"words\",step=\"n\"} 9",
+            "millstream_state_cold_bytes{pipeline=\"words\",step=\"n\"} 7",
+            "millstream_state_cold_rows{pipeline=\"words\",step=\"n\"} 2",
             "millstream_dead_letters_total{pipeline=\"words\",kind=\"late\"} 4",
             "millstream_watermark_lag_seconds{pipeline=\"words\"} 2.5",
             "millstream_plugin_count_total{pipeline=\"words\",entry=\"w\",name=\"words\"} 4",

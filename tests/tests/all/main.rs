@@ -15,6 +15,7 @@ mod faults;
 mod join_specs;
 mod logging;
 mod looking;
+mod memory;
 mod observing;
 mod plugins;
 mod run_command;

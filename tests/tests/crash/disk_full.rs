@@ -28,6 +28,12 @@ impl SmallDisk {
         self.0.path()
     }
 
+    /// Makes room, eight times as much.
+    fn grow(&self) {
+        let grown = Command::new("mount").args(["-o", "remount,size=64m"]).arg(self.path()).status();
+        assert!(grown.unwrap().success());
+    }
+
     /// Takes all the room there is.
     fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");
@@ -172,4 +178,31 @@ fn a_full_disk_of_a_sink_is_told_and_waited_for() {
     let entries = manifest.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).unwrap());
     let rows: u64 = entries.map(|entry| entry["rows"].as_u64().unwrap()).sum();
     assert_eq!(rows, 5500);
+}
+
+#[test]
+fn a_disk_without_room_for_cold_state_is_told_and_waited_for() {
+    let disk = SmallDisk::mount();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let server = Server::start(&disk.path().join("data"));
+    server.deploy(&json!({
+        "name": "cold",
+        "trigger": { "available-now": true, "max_rows": 20_000 },
+        "checkpoint": { "every": "1h" },
+        "parallelism": 1,
+        "memory": "1MiB",
+        "sources": { "in": { "type": "generate", "rows": 400_000, "schema": { "id": { "type": "sequence" }, "note": { "type": "text", "words": 4 } } } },
+        "steps": {
+            "seen": { "from": "in", "aggregate": { "by": ["id"], "compute": { "n": "count()", "last": "max(note)" } } },
+            "end": { "from": "seen", "filter": "id >= 399990" },
+        },
+        "sinks": { "out": { "from": "end", "type": "file", "path": out } }
+    }));
+    let reason = retrying(&server, "cold");
+    assert!(reason.contains("cold/seen-0.db") && reason.contains("the disk is full: make room"), "{reason}");
+    disk.grow();
+    let _ = server.wait_for("cold", &["finished"]);
+    assert_eq!(millstream_tests::file_rows(&out).len(), 10);
+    server.stop();
 }

@@ -88,30 +88,27 @@ impl StateStore {
         Ok(Self { db, path: file.0.clone() })
     }
 
-    /// Writes the chunks of an epoch, all or none; what an unfinished attempt left is replaced.
-    /// Answers with the bytes written.
+    /// Begins to write the chunks of an epoch; what an unfinished attempt left is replaced.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub fn begin(&mut self, epoch: u64) -> Result<Writing<'_>, StoreError> {
+        let begin = |db: &mut Connection| {
+            db.execute_batch("BEGIN IMMEDIATE")?;
+            db.execute("DELETE FROM chunks WHERE epoch >= ?1", [epoch.cast_signed()]).map(drop)
+        };
+        begin(&mut self.db).map_err(|cause| explain(&self.path, cause))?;
+        Ok(Writing { store: self, epoch, bytes: 0, is_committed: false })
+    }
+
+    /// Writes the chunks of an epoch, all or none. Answers with the bytes written.
     ///
     /// # Errors
     /// When it did not become durable.
     pub fn write(&mut self, epoch: u64, chunks: &[StoredChunk]) -> Result<u64, StoreError> {
-        let mut encoded = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            encoded.push(self.encode(&chunk.rows)?);
-        }
-        let run = |db: &mut Connection| {
-            let transaction = db.transaction()?;
-            transaction.execute("DELETE FROM chunks WHERE epoch >= ?1", [epoch.cast_signed()])?;
-            for (chunk, data) in chunks.iter().zip(&encoded) {
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO chunks (epoch, step, worker, state_table, data) VALUES (?1, ?2, ?3, ?4, ?5)",
-                    )?
-                    .execute(params![epoch.cast_signed(), chunk.step, chunk.worker, chunk.table, data])?;
-            }
-            transaction.commit()
-        };
-        run(&mut self.db).map_err(|cause| explain(&self.path, cause))?;
-        Ok(encoded.iter().map(|data| data.len() as u64).sum())
+        let mut writing = self.begin(epoch)?;
+        writing.append(chunks)?;
+        writing.commit()
     }
 
     /// Removes what epochs before `epoch` wrote: a newer full copy is complete.
@@ -173,5 +170,55 @@ impl StateStore {
 
     fn damaged(&self, error: &arrow_schema::ArrowError) -> StoreError {
         StoreError::Foreign { path: self.path.clone(), why: format!("a chunk of state is damaged ({error})") }
+    }
+}
+
+/// An epoch that is being written; nothing of it stays unless it is committed.
+#[derive(Debug)]
+pub struct Writing<'a> {
+    store: &'a mut StateStore,
+    epoch: u64,
+    bytes: u64,
+    is_committed: bool,
+}
+
+impl Writing<'_> {
+    /// Writes some of the epoch's chunks.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub fn append(&mut self, chunks: &[StoredChunk]) -> Result<(), StoreError> {
+        for chunk in chunks {
+            let data = self.store.encode(&chunk.rows)?;
+            let insert =
+                |db: &Connection| {
+                    db.prepare_cached(
+                    "INSERT INTO chunks (epoch, step, worker, state_table, data) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![self.epoch.cast_signed(), chunk.step, chunk.worker, chunk.table, data])
+                };
+            insert(&self.store.db).map_err(|cause| explain(&self.store.path, cause))?;
+            self.bytes += data.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Makes the epoch durable; answers with the bytes written.
+    ///
+    /// # Errors
+    /// When it did not become durable.
+    pub fn commit(mut self) -> Result<u64, StoreError> {
+        self.store.db.execute_batch("COMMIT").map_err(|cause| explain(&self.store.path, cause))?;
+        self.is_committed = true;
+        Ok(self.bytes)
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            // Where even this fails, the connection is not used again: the attempt is over.
+            let _ = self.store.db.execute_batch("ROLLBACK");
+        }
     }
 }

@@ -86,6 +86,19 @@ pub struct Unfinished {
     pub committed: bool,
 }
 
+/// What recovery reads: a full copy, and the deltas after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Epoch of the full copy.
+    pub base: u64,
+    /// Its bytes.
+    pub full_bytes: u64,
+    /// Deltas.
+    pub deltas: u32,
+    /// Their bytes.
+    pub delta_bytes: u64,
+}
+
 impl Store {
     /// Opens or creates the store in `dir`.
     ///
@@ -160,6 +173,31 @@ impl Store {
             positions,
             watermark,
         }))
+    }
+
+    /// The newest full copy and the deltas since then; none when there is no full copy.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub fn chain(&self) -> Result<Option<Chain>, StoreError> {
+        self.db
+            .query_row(
+                "SELECT full.epoch, full.bytes, count(delta.epoch), coalesce(sum(delta.bytes), 0)
+                 FROM (SELECT epoch, bytes FROM checkpoints WHERE kind = 'full' ORDER BY epoch DESC LIMIT 1) AS full
+                 LEFT JOIN checkpoints AS delta ON delta.epoch > full.epoch
+                 GROUP BY full.epoch",
+                [],
+                |row| {
+                    Ok(Chain {
+                        base: row.get::<_, i64>(0)?.cast_unsigned(),
+                        full_bytes: row.get::<_, i64>(1)?.cast_unsigned(),
+                        deltas: row.get(2)?,
+                        delta_bytes: row.get::<_, i64>(3)?.cast_unsigned(),
+                    })
+                },
+            )
+            .optional()
+            .map_err(self.explain())
     }
 
     fn foreign(&self, what: &str, error: &serde_json::Error) -> StoreError {

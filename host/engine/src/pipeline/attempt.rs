@@ -116,8 +116,12 @@ impl<'a> Attempt<'a> {
         let lanes = opened::start_lanes(shared, &deployment, &sources)?;
         let state_file = StateFile::in_dir(&shared.dir);
         let clock = Arc::clone(&shared.env.clock);
-        let checkpointer = Checkpointer::start(&deployment.spec.name, state_file.clone(), durability, clock)
-            .map_err(|error| Failure::of_thread(&error))?;
+        let has_budget = deployment.spec.memory.is_some();
+        let name = &deployment.spec.name;
+        let chain = store.chain()?;
+        let checkpointer =
+            Checkpointer::start(name, state_file.clone(), durability, clock, has_budget, chain)
+                .map_err(|error| Failure::of_thread(&error))?;
         let mut attempt = Self {
             shared,
             rate: RateController::new(&deployment.spec.trigger),

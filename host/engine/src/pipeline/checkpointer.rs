@@ -4,9 +4,9 @@
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::checkpoint::{Checkpoint, StateFile, StateStore, StoredChunk};
+use crate::checkpoint::{Chain, Checkpoint, StateFile, StateStore, StoredChunk};
 use crate::clock::SharedClock;
 use crate::sqlite::{Durability, StoreError};
 use crate::steps::Extent;
@@ -14,13 +14,22 @@ use crate::steps::Extent;
 /// After so many deltas the next copy is a full one, whatever their size: recovery reads them all.
 const DELTAS_MAX: u32 = 64;
 
-struct Job {
-    checkpoint: Checkpoint,
-    extent: Extent,
-    chunks: Vec<StoredChunk>,
-    started: Duration,
-    /// Nobody needs older epochs.
-    remove_before: u64,
+/// Pieces of state that wait to be written, where memory has a budget: then the lanes wait. Without one
+/// they never do.
+const PIECES_MAX: usize = 8;
+
+/// The parts of a checkpoint, in their order.
+enum Job {
+    Begin {
+        checkpoint: Checkpoint,
+        extent: Extent,
+        /// Nobody needs older epochs.
+        remove_before: u64,
+    },
+    Take(Vec<StoredChunk>),
+    End {
+        started: Duration,
+    },
 }
 
 /// The thread that writes state, seen from the driver. One checkpoint is under way at a time.
@@ -39,18 +48,27 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
+    /// `chain` is what was recovered: deltas go on from it.
     pub(crate) fn start(
         pipeline: &str,
         file: StateFile,
         durability: Durability,
         clock: SharedClock,
+        has_budget: bool,
+        chain: Option<Chain>,
     ) -> Result<Self, std::io::Error> {
-        let (jobs, job_receiver) = bounded::<Job>(1);
+        let (jobs, job_receiver) = if has_budget { bounded(PIECES_MAX) } else { unbounded() };
         let (done_sender, done) = bounded(1);
         let thread = std::thread::Builder::new().name(format!("{pipeline}-state")).spawn(move || {
             let mut store = None;
             while let Ok(job) = job_receiver.recv() {
-                let result = write(&mut store, &file, durability, job, &clock);
+                let Job::Begin { checkpoint, extent, remove_before } = job else { continue };
+                let written = open(&mut store, &file, durability).and_then(|store| {
+                    store.remove_before(remove_before)?;
+                    write(store, checkpoint, extent, &job_receiver, &clock)
+                });
+                // None: the attempt is over before the checkpoint's end.
+                let Some(result) = written.transpose() else { return };
                 if done_sender.send(result).is_err() {
                     return;
                 }
@@ -62,10 +80,10 @@ impl Checkpointer {
             thread: Some(thread),
             under_way: false,
             written: None,
-            complete_base: 0,
-            full_bytes: None,
-            delta_bytes: 0,
-            deltas: 0,
+            complete_base: chain.map_or(0, |chain| chain.base),
+            full_bytes: chain.map(|chain| chain.full_bytes),
+            delta_bytes: chain.map_or(0, |chain| chain.delta_bytes),
+            deltas: chain.map_or(0, |chain| chain.deltas),
         })
     }
 
@@ -82,19 +100,28 @@ impl Checkpointer {
         }
     }
 
-    /// Starts to write what the lanes have copied.
-    pub(crate) fn write(
-        &mut self,
-        checkpoint: Checkpoint,
-        extent: Extent,
-        chunks: Vec<StoredChunk>,
-        now: Duration,
-    ) {
+    /// Starts a checkpoint: what the lanes copy is taken until it ends.
+    pub(crate) fn begin(&mut self, checkpoint: Checkpoint, extent: Extent) {
+        self.ask(Job::Begin { checkpoint, extent, remove_before: self.complete_base });
+        self.under_way = true;
+    }
+
+    /// Writes a piece of what the lanes copy.
+    pub(crate) fn take(&self, chunks: Vec<StoredChunk>) {
+        if !chunks.is_empty() {
+            self.ask(Job::Take(chunks));
+        }
+    }
+
+    /// That was all of a checkpoint that was begun at `started`.
+    pub(crate) fn end(&self, started: Duration) {
+        self.ask(Job::End { started });
+    }
+
+    fn ask(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
             // A thread that is gone shows when its result is awaited.
-            let job = Job { checkpoint, extent, chunks, started: now, remove_before: self.complete_base };
             let _ = jobs.send(job);
-            self.under_way = true;
         }
     }
 
@@ -135,24 +162,39 @@ impl Checkpointer {
 pub(crate) const FULL: &str = "full";
 pub(crate) const DELTA: &str = "delta";
 
-fn write(
-    store: &mut Option<StateStore>,
+fn open<'a>(
+    store: &'a mut Option<StateStore>,
     file: &StateFile,
     durability: Durability,
-    job: Job,
+) -> Result<&'a mut StateStore, StoreError> {
+    match store {
+        Some(store) => Ok(store),
+        None => Ok(store.insert(StateStore::open(file, durability)?)),
+    }
+}
+
+/// Writes the pieces of a checkpoint as they come; none when nobody ends it.
+fn write(
+    store: &mut StateStore,
+    mut checkpoint: Checkpoint,
+    extent: Extent,
+    jobs: &Receiver<Job>,
     clock: &SharedClock,
-) -> Result<Checkpoint, StoreError> {
-    let store = match store {
-        Some(store) => store,
-        None => store.insert(StateStore::open(file, durability)?),
-    };
-    store.remove_before(job.remove_before)?;
-    let mut checkpoint = job.checkpoint;
-    checkpoint.kind = if job.extent == Extent::Full { FULL } else { DELTA }.to_owned();
-    checkpoint.bytes = store.write(checkpoint.epoch, &job.chunks)?;
-    let took = clock.monotonic().saturating_sub(job.started);
-    checkpoint.duration_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-    Ok(checkpoint)
+) -> Result<Option<Checkpoint>, StoreError> {
+    let mut writing = store.begin(checkpoint.epoch)?;
+    loop {
+        match jobs.recv() {
+            Ok(Job::Take(chunks)) => writing.append(&chunks)?,
+            Ok(Job::End { started }) => {
+                checkpoint.kind = if extent == Extent::Full { FULL } else { DELTA }.to_owned();
+                checkpoint.bytes = writing.commit()?;
+                let took = clock.monotonic().saturating_sub(started);
+                checkpoint.duration_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+                return Ok(Some(checkpoint));
+            }
+            Ok(Job::Begin { .. }) | Err(_) => return Ok(None),
+        }
+    }
 }
 
 impl Drop for Checkpointer {

@@ -17,6 +17,7 @@ use super::kinds::StepSpec;
 use super::plugin_ref::PluginRef;
 use super::spec::PipelineSpec;
 use super::status::Guarantee;
+use super::units::ByteSize;
 use crate::batch::type_name;
 use crate::clock::SharedClock;
 
@@ -106,6 +107,7 @@ impl Deployment {
     ) -> Result<Self, Vec<SpecError>> {
         let Sketch { graph, broken, mut errors } = Graph::sketch(spec, unread);
         errors.extend(check_parallelism(spec).err());
+        errors.extend(check_memory(spec).err());
         let mut entries: Vec<Option<Entry>> = Vec::with_capacity(graph.nodes.len());
         for (node, broken) in graph.nodes.iter().zip(broken) {
             let outlet = |feed: &Feed| entries[feed.entry].as_ref().map(|entry| &entry.outlets[feed.port]);
@@ -142,6 +144,27 @@ impl Deployment {
     #[must_use]
     pub fn guarantees(&self) -> &[Guarantee] {
         &self.guarantees
+    }
+
+    /// What a person should know before it runs.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        if self.spec.memory.is_none() {
+            return Vec::new();
+        }
+        let pairs = self.graph.nodes.iter().zip(&self.entries);
+        let stays =
+            pairs.filter(|(_, entry)| matches!(&entry.what, What::Keyed { plan, .. } if !plan.can_spill()));
+        stays
+            .map(|(node, _)| {
+                format!(
+                    "step `{}` keeps all of its state in memory, whatever `memory` says: `{}` cannot let some of it go to \
+                     disk, or not with these functions",
+                    node.name,
+                    self.kind(&node.name)
+                )
+            })
+            .collect()
     }
 
     /// The entries, each after its inputs.
@@ -220,6 +243,18 @@ fn check_parallelism(spec: &PipelineSpec) -> Result<(), SpecError> {
         Some(n) if n > crate::state::KEY_GROUPS => {
             let message = format!("at most {}, the number of key groups", crate::state::KEY_GROUPS);
             Err(SpecError::new("parallelism", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The least that makes sense: SQLite alone takes more.
+const MEMORY_MIN: u64 = 1 << 20;
+
+fn check_memory(spec: &PipelineSpec) -> Result<(), SpecError> {
+    match spec.memory {
+        Some(ByteSize(bytes)) if bytes < MEMORY_MIN => {
+            Err(SpecError::new("memory", "at least 1MiB: state needs some room to work in"))
         }
         _ => Ok(()),
     }

@@ -29,7 +29,7 @@ pub(crate) enum Persistence {
 }
 
 impl Persistence {
-    const fn of_transient(transient: bool) -> Self {
+    pub(crate) const fn of_transient(transient: bool) -> Self {
         if transient { Self::Passing } else { Self::Lasting }
     }
 }
@@ -90,7 +90,7 @@ impl From<LaneFailure> for Failure {
             "" => failure.message,
             entry => format!("{entry}: {}", failure.message),
         };
-        Self { message, persistence: Persistence::of_transient(failure.transient) }
+        Self { message, persistence: failure.persistence }
     }
 }
 

@@ -16,6 +16,7 @@ use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::ahead::{Read, Reading};
+use super::failure::Persistence;
 use super::kinds::FaultPolicy;
 use super::letter::decode_row;
 use super::tap::Taps;
@@ -23,7 +24,7 @@ use crate::batch::{BatchCtx, BatchId, Chunk, DeadLetter, DeadLetterKind, Payload
 use crate::checkpoint::StoredChunk;
 use crate::clock::SharedClock;
 use crate::source::{self, SourceError, SplitReader};
-use crate::steps::{Extent, KeyedStep, Parcel, Split, StateChunk, Step};
+use crate::steps::{Extent, KeyedStep, Parcel, Split, StateChunk, Step, StepError};
 
 pub(crate) use messages::{Answer, Counts, Job, LaneFailure, Report, Run};
 
@@ -141,7 +142,7 @@ impl Lane {
             Job::Exchange(entry) => {
                 let LaneWhat::Keyed(step) = &mut self.entries[entry].what else { return Ok(()) };
                 let gathered = step.exchange();
-                let gathered = gathered.map_err(|error| self.failed(entry, error.to_string()))?;
+                let gathered = gathered.map_err(|error| self.step_failed(entry, &error))?;
                 self.answer(Answer::Gathered(gathered))?;
             }
             Job::Merge { entry, gathered } => {
@@ -158,8 +159,8 @@ impl Lane {
                 self.answer(Answer::Report(Box::new(report)))?;
             }
             Job::Snapshot(extent) => {
-                let chunks = self.snapshot(extent)?;
-                self.answer(Answer::State(chunks))?;
+                self.snapshot(extent)?;
+                self.answer(Answer::JobDone)?;
             }
             Job::Restore(chunk) => {
                 self.restore(&chunk)?;
@@ -175,13 +176,23 @@ impl Lane {
 
     fn failed(&self, entry: usize, message: String) -> Stop {
         let entry = self.entries[entry].name.to_string();
-        Stop::Failed(LaneFailure { entry, message, transient: false })
+        Stop::Failed(LaneFailure { entry, message, persistence: Persistence::Lasting })
     }
 
     fn source_failed(&self, entry: usize, error: &SourceError) -> Stop {
-        let transient = matches!(error, SourceError::Transient(_));
+        let persistence = Persistence::of_transient(matches!(error, SourceError::Transient(_)));
         let entry = self.entries[entry].name.to_string();
-        Stop::Failed(LaneFailure { entry, message: error.to_string(), transient })
+        Stop::Failed(LaneFailure { entry, message: error.to_string(), persistence })
+    }
+
+    fn step_failed(&self, entry: usize, error: &StepError) -> Stop {
+        let persistence = match error {
+            StepError::Failed(_) | StepError::State(_) => Persistence::Lasting,
+            StepError::Scratch { full: true, .. } => Persistence::UntilRoom,
+            StepError::Scratch { full: false, .. } => Persistence::Passing,
+        };
+        let entry = self.entries[entry].name.to_string();
+        Stop::Failed(LaneFailure { entry, message: error.to_string(), persistence })
     }
 
     fn run(&mut self, run: &Run) -> Result<(), Stop> {
@@ -330,7 +341,7 @@ impl Lane {
         counts.busy += self.clock.monotonic().saturating_sub(start);
         self.keep_verdicts(run, entry, rows, &refused)?;
         self.refuse(ctx, run, entry, input, rows, &refused)?;
-        let out = result.map_err(|error| self.failed(entry, error.to_string()))?;
+        let out = result.map_err(|error| self.step_failed(entry, &error))?;
         out.into_iter().enumerate().try_for_each(|(port, rows)| self.deliver(ctx, run, entry, port, rows))
     }
 
@@ -369,7 +380,7 @@ impl Lane {
         let emitted = step.merge(&ctx, &gathered).and_then(|()| step.emit(&ctx));
         drop(gathered);
         self.report.counts[entry].busy += self.clock.monotonic().saturating_sub(start);
-        let emitted = emitted.map_err(|error| self.failed(entry, error.to_string()))?;
+        let emitted = emitted.map_err(|error| self.step_failed(entry, &error))?;
         emitted.into_iter().enumerate().try_for_each(|(i, rows)| {
             let place = (u64::from(self.number) << 32) | i as u64;
             let ctx =
@@ -378,20 +389,23 @@ impl Lane {
         })
     }
 
-    fn snapshot(&mut self, extent: Extent) -> Result<Vec<StoredChunk>, Stop> {
-        let mut all = Vec::new();
+    fn snapshot(&mut self, extent: Extent) -> Result<(), Stop> {
         for i in 0..self.entries.len() {
             let LaneWhat::Keyed(step) = &mut self.entries[i].what else { continue };
-            let chunks = step.snapshot(extent).map_err(|error| self.failed(i, error.to_string()))?;
-            let name = &self.entries[i].name;
-            all.extend(chunks.into_iter().map(|chunk| StoredChunk {
-                step: name.to_string(),
-                worker: self.number,
-                table: chunk.table,
-                rows: chunk.rows,
-            }));
+            let mut copied = step.snapshot(extent).map(Some);
+            while let Some(chunks) = copied.map_err(|error| self.step_failed(i, &error))? {
+                let stored = |chunk: StateChunk| StoredChunk {
+                    step: self.entries[i].name.to_string(),
+                    worker: self.number,
+                    table: chunk.table,
+                    rows: chunk.rows,
+                };
+                self.answer(Answer::State(chunks.into_iter().map(stored).collect()))?;
+                let LaneWhat::Keyed(step) = &mut self.entries[i].what else { break };
+                copied = step.snapshot_more();
+            }
         }
-        Ok(all)
+        Ok(())
     }
 
     fn restore(&mut self, chunk: &StoredChunk) -> Result<(), Stop> {
@@ -400,7 +414,7 @@ impl Lane {
         };
         let LaneWhat::Keyed(step) = &mut self.entries[entry].what else { return Ok(()) };
         let state = StateChunk { table: chunk.table.clone(), rows: chunk.rows.clone() };
-        step.restore(&state).map_err(|error| self.failed(entry, error.to_string()))
+        step.restore(&state).map_err(|error| self.step_failed(entry, &error))
     }
 }
 

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use arrow_array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use super::failure::Persistence;
 use super::lane::{Answer, Job, Lane, LaneFailure, Report, Run};
 use crate::checkpoint::StoredChunk;
 use crate::steps::{Extent, Parcel};
@@ -96,22 +97,29 @@ impl Lanes {
         Ok(reports)
     }
 
-    /// A copy of all state.
-    pub(crate) fn snapshot(&self, extent: Extent) -> Result<Vec<StoredChunk>, LaneFailure> {
+    /// Copies all state; the pieces come to `take`.
+    pub(crate) fn snapshot(
+        &self,
+        extent: Extent,
+        take: &mut impl FnMut(Vec<StoredChunk>),
+    ) -> Result<(), LaneFailure> {
         self.lanes.iter().for_each(|lane| lane.ask(Job::Snapshot(extent)));
-        let mut all = Vec::new();
         for lane in &self.lanes {
-            if let Answer::State(chunks) = lane.answer()? {
-                all.extend(chunks);
+            while let Answer::State(chunks) = lane.answer()? {
+                take(chunks);
             }
         }
-        Ok(all)
+        Ok(())
     }
 
-    /// Gives a chunk of state back to whichever lanes its keys belong to.
-    pub(crate) fn restore(&self, chunk: StoredChunk) -> Result<(), LaneFailure> {
+    /// Gives a chunk of state back to whichever lanes its keys belong to; `restored` waits for them.
+    pub(crate) fn restore(&self, chunk: StoredChunk) {
         let chunk = Arc::new(chunk);
         self.lanes.iter().for_each(|lane| lane.ask(Job::Restore(Arc::clone(&chunk))));
+    }
+
+    /// Waits until the lanes have taken the oldest chunk that `restore` gave them.
+    pub(crate) fn restored(&self) -> Result<(), LaneFailure> {
         self.lanes.iter().try_for_each(|lane| lane.answer().map(drop))
     }
 
@@ -143,7 +151,7 @@ impl Handle {
             None => Err(LaneFailure {
                 entry: String::new(),
                 message: "a worker thread ended unexpectedly".to_owned(),
-                transient: true,
+                persistence: Persistence::Passing,
             }),
         }
     }

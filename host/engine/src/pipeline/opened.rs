@@ -1,6 +1,9 @@
 //! Opens what a deployment has planned: sources with their journals, sinks on their threads, lanes
 //! with their copies of the steps.
 
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -18,11 +21,12 @@ use super::lanes::{Lanes, answer_queue};
 use super::sink_thread::SinkThread;
 use super::spec::Delivery;
 use super::status::{LogLine, MetricValue, PluginMetric, SharedEvents};
-use super::units::Span;
+use super::units::{ByteSize, Span};
 use super::watermark::TimeNode;
 use crate::clock::SharedClock;
 use crate::journal::{Inbox, Journal, JournalOptions, JournalSource};
 use crate::source::{Poll, Source};
+use crate::state::cold::{MemoryBudget, Spill};
 use crate::steps::{Filter, Select, Split, Step, Wasm};
 
 /// A source at work.
@@ -142,13 +146,14 @@ pub(crate) fn start_lanes(
     sources: &[OpenedSource],
 ) -> Result<Lanes, Failure> {
     let lanes = workers(deployment);
+    let spills = Spills::of(shared, deployment)?;
     let mut built = Vec::with_capacity(lanes as usize);
     for number in 0..lanes {
         let (answers, receiver) = answer_queue();
         let lane = Lane {
             number,
             lanes,
-            entries: lane_entries(shared, deployment, sources, number, lanes)?,
+            entries: lane_entries(shared, deployment, sources, spills.as_ref(), (number, lanes))?,
             taps: Arc::clone(&shared.taps),
             clock: Arc::clone(&shared.env.clock),
             answers,
@@ -159,6 +164,32 @@ pub(crate) fn start_lanes(
         built.push((lane, receiver));
     }
     Lanes::start(&deployment.spec.name, built).map_err(|error| Failure::of_thread(&error))
+}
+
+/// Where state goes that memory has no room for.
+struct Spills {
+    dir: PathBuf,
+    budget: Arc<MemoryBudget>,
+}
+
+impl Spills {
+    /// None without a budget. What an earlier attempt left is deleted: nothing in it counts.
+    fn of(shared: &Shared, deployment: &Deployment) -> Result<Option<Self>, Failure> {
+        let dir = shared.dir.join("cold");
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Failure::of_dir(&dir, &error));
+            }
+            _ => {}
+        }
+        let Some(ByteSize(limit)) = deployment.spec.memory else { return Ok(None) };
+        Ok(Some(Self { dir, budget: Arc::new(MemoryBudget::new(limit)) }))
+    }
+
+    /// The file of a step on a worker.
+    fn at(&self, step: &str, worker: u32) -> Spill {
+        Spill { path: self.dir.join(format!("{step}-{worker}.db")), budget: Arc::clone(&self.budget) }
+    }
 }
 
 /// Worker threads of a pipeline.
@@ -172,8 +203,8 @@ fn lane_entries(
     shared: &Shared,
     deployment: &Deployment,
     sources: &[OpenedSource],
-    number: u32,
-    lanes: u32,
+    spills: Option<&Spills>,
+    (number, lanes): (u32, u32),
 ) -> Result<Vec<LaneEntry>, Failure> {
     let mut entries = Vec::with_capacity(deployment.entries.len());
     for (i, node) in deployment.graph.nodes.iter().enumerate() {
@@ -206,7 +237,12 @@ fn lane_entries(
             }
             (What::Keyed { plan, late: policy }, _) => {
                 late = *policy;
-                LaneWhat::Keyed(plan.build(number, lanes).map_err(|error| failed(error.to_string()))?)
+                let mut step = plan.build(number, lanes).map_err(|error| failed(error.to_string()))?;
+                if let Some(spills) = spills.filter(|_| plan.can_spill()) {
+                    step.spill_to(spills.at(&node.name, number))
+                        .map_err(|error| failed(error.to_string()))?;
+                }
+                LaneWhat::Keyed(step)
             }
             (What::TableJoin(join), _) => step(join.build().map_err(|error| failed(error.to_string()))?),
             // A table's rows do not pass: steps look at them through its view.

@@ -55,6 +55,12 @@ pub struct StateProgress {
     pub num_rows_removed: u64,
     /// About so much memory.
     pub memory_used_bytes: u64,
+    /// Groups that are not in memory.
+    #[serde(default)]
+    pub num_rows_cold: u64,
+    /// Bytes of the files that they are in.
+    #[serde(default)]
+    pub cold_bytes: u64,
     /// Rows that came after their window was closed.
     pub num_rows_dropped_by_watermark: u64,
 }

@@ -96,6 +96,8 @@ impl Reporter {
                     total.bytes += size.bytes;
                     total.updated += size.updated;
                     total.removed += size.removed;
+                    total.keys_cold += size.keys_cold;
+                    total.bytes_cold += size.bytes_cold;
                 }
             }
             letters.extend(report.letters);
@@ -206,6 +208,8 @@ impl Reporter {
                     num_rows_updated: size.updated,
                     num_rows_removed: size.removed,
                     memory_used_bytes: size.bytes,
+                    num_rows_cold: size.keys_cold,
+                    cold_bytes: size.bytes_cold,
                     num_rows_dropped_by_watermark: facts.counts[i].late,
                 }
             })

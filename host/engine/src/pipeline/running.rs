@@ -169,6 +169,7 @@ struct Driver {
 impl Driver {
     fn run(mut self, deployment: Deployment) {
         let spec = deployment.spec().clone();
+        deployment.warnings().into_iter().for_each(|warning| self.log("warn", warning));
         let mut next = Some(deployment);
         let end = loop {
             let attempt = match next.take() {

@@ -31,6 +31,10 @@ pub struct PipelineSpec {
     /// How often state goes to disk.
     #[serde(default)]
     pub checkpoint: CheckpointSpec,
+    /// Memory that the state of all steps may take together; beyond it, state that no batch has touched for
+    /// longest goes to a file and comes back when it is needed. Without it all state is in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<ByteSize>,
     /// Which source the watermark follows, where rows of several come together.
     #[serde(default)]
     pub watermark: WatermarkPolicy,

@@ -4,6 +4,8 @@
 //! its rivals are in that bucket or the two beside it. A bucket is dropped whole once the watermark
 //! is so far that no row on time can be near it.
 
+mod cold;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,9 +21,13 @@ use super::on_time::on_time;
 use super::shuffle::{Shuffle, owned};
 use super::{Extent, KeyedPlan, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::{BatchCtx, EventTime, timestamp_us};
+use crate::state::cold::{ColdParts, Spill};
 use crate::state::{GroupTable, KeyCodec, StateError};
 
 const SEEN: &str = "seen";
+
+/// Rows that are taken back at a time.
+const RESTORED_ROWS: usize = 1 << 17;
 
 /// What a `dedup` step does.
 #[derive(Clone, Debug)]
@@ -63,6 +69,10 @@ impl KeyedPlan for DedupPlan {
         None
     }
 
+    fn can_spill(&self) -> bool {
+        true
+    }
+
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {
         Ok(Box::new(Dedup {
             codec: self.keys.codec().map_err(failed)?,
@@ -72,6 +82,7 @@ impl KeyedPlan for DedupPlan {
             shuffle: Shuffle::new(workers),
             buckets: BTreeMap::new(),
             kept: Vec::new(),
+            cold: None,
             size: StateSize::default(),
         }))
     }
@@ -87,6 +98,8 @@ struct Dedup {
     /// By event time divided by the bound.
     buckets: BTreeMap<i64, Bucket>,
     kept: Vec<RecordBatch>,
+    /// Keys that are not in memory; none where all of them must be.
+    cold: Option<ColdParts>,
     size: StateSize,
 }
 
@@ -98,6 +111,18 @@ struct Bucket {
     times_us: Vec<Option<i64>>,
     /// Groups that are in no snapshot yet.
     changed: Vec<u32>,
+}
+
+impl Bucket {
+    /// The groups of which a row was kept.
+    fn kept(&self) -> Vec<u32> {
+        (0..self.groups.len() as u32).filter(|group| self.times_us[*group as usize].is_some()).collect()
+    }
+
+    /// Bytes of memory.
+    fn bytes(&self) -> u64 {
+        (self.groups.bytes() + self.times_us.capacity() * 16 + self.changed.capacity() * 4) as u64
+    }
 }
 
 /// Where a row may have rivals: a group in its own bucket, and in those before and after it.
@@ -132,6 +157,9 @@ impl Dedup {
                 keys.iter().map(|key| take(key, &rows, None)).collect::<Result<_, _>>().map_err(failed)?
             };
             let selected = self.codec.encode(&selected, rows.len()).map_err(failed)?;
+            for near in [bucket.checked_sub(1), Some(bucket), bucket.checked_add(1)] {
+                near.map_or(Ok(()), |near| self.bring(near, &selected)).map_err(StepError::of_state)?;
+            }
             let table = self.buckets.entry(bucket).or_default();
             table.groups.groups(&selected, &mut ids).map_err(failed)?;
             table.times_us.resize(table.groups.len(), None);
@@ -190,6 +218,35 @@ impl Dedup {
         Ok(())
     }
 
+    /// Copies what is in memory.
+    fn copy_memory(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
+        let mut chunks = Vec::new();
+        for bucket in self.buckets.values() {
+            let groups = match extent {
+                Extent::Delta => bucket.changed.clone(),
+                Extent::Full => bucket.kept(),
+            };
+            if !groups.is_empty() {
+                chunks.push(self.chunk(bucket, &groups)?);
+            }
+        }
+        self.buckets.values_mut().for_each(|bucket| bucket.changed.clear());
+        Ok(chunks)
+    }
+
+    /// Takes back rows of a snapshot that this worker owns.
+    fn restore_rows(&mut self, rows: &RecordBatch) -> Result<(), StepError> {
+        let key_columns = self.plan.keys.names().len();
+        let times = rows.column(key_columns).as_primitive::<TimestampMicrosecondType>().clone();
+        let places = self.places(&rows.columns()[..key_columns], times.values())?;
+        for (place, time_us) in places.into_iter().zip(times.values()) {
+            if let Some(bucket) = self.buckets.get_mut(&place.bucket) {
+                bucket.times_us[place.own as usize] = Some(*time_us);
+            }
+        }
+        self.make_room().map_err(StepError::of_state)
+    }
+
     fn chunk(&self, bucket: &Bucket, groups: &[u32]) -> Result<StateChunk, StepError> {
         let mut columns =
             self.codec.decode(&bucket.groups.keys().gather(groups).map_err(failed)?).map_err(failed)?;
@@ -232,26 +289,24 @@ impl KeyedStep for Dedup {
             let open = self.buckets.split_off(&oldest);
             let gone = std::mem::replace(&mut self.buckets, open);
             self.size.removed = gone.values().map(|bucket| bucket.groups.len() as u64).sum();
+            for bucket in gone.into_keys() {
+                self.size.removed += self.close(bucket)?;
+            }
         }
+        self.make_room().map_err(StepError::of_state)?;
         Ok(std::mem::take(&mut self.kept))
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.set_spill(spill)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
-        let mut chunks = Vec::new();
-        for bucket in self.buckets.values() {
-            let groups = match extent {
-                Extent::Delta => bucket.changed.clone(),
-                Extent::Full => {
-                    let all = 0..bucket.groups.len() as u32;
-                    all.filter(|group| bucket.times_us[*group as usize].is_some()).collect()
-                }
-            };
-            if !groups.is_empty() {
-                chunks.push(self.chunk(bucket, &groups)?);
-            }
-        }
-        self.buckets.values_mut().for_each(|bucket| bucket.changed.clear());
-        Ok(chunks)
+        self.copy_first(extent)
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        self.copy_next()
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
@@ -268,14 +323,10 @@ impl KeyedStep for Dedup {
         };
         let keys = encode(&self.codec, &chunk.rows)?;
         let rows = owned(&chunk.rows, &keys, self.worker, self.workers)?;
-        let times = rows.column(key_columns).as_primitive::<TimestampMicrosecondType>().clone();
-        let places = self.places(&rows.columns()[..key_columns], times.values())?;
-        for (place, time_us) in places.into_iter().zip(times.values()) {
-            if let Some(bucket) = self.buckets.get_mut(&place.bucket) {
-                bucket.times_us[place.own as usize] = Some(*time_us);
-            }
-        }
-        Ok(())
+        // In pieces, so that what has no room leaves memory before more comes.
+        (0..rows.num_rows()).step_by(RESTORED_ROWS).try_for_each(|first| {
+            self.restore_rows(&rows.slice(first, RESTORED_ROWS.min(rows.num_rows() - first)))
+        })
     }
 
     fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
@@ -285,10 +336,13 @@ impl KeyedStep for Dedup {
     }
 
     fn size(&self) -> StateSize {
-        let bytes = |bucket: &Bucket| bucket.groups.bytes() + bucket.times_us.capacity() * 16;
+        let cold = self.cold.as_ref();
+        let keys_cold = cold.map_or(0, ColdParts::keys);
         StateSize {
-            keys: self.buckets.values().map(|bucket| bucket.groups.len() as u64).sum(),
-            bytes: self.buckets.values().map(|bucket| bytes(bucket) as u64).sum(),
+            keys: self.buckets.values().map(|bucket| bucket.groups.len() as u64).sum::<u64>() + keys_cold,
+            bytes: self.buckets.values().map(Bucket::bytes).sum::<u64>() + cold.map_or(0, ColdParts::bytes),
+            keys_cold,
+            bytes_cold: cold.map_or(0, ColdParts::file_bytes),
             ..self.size
         }
     }

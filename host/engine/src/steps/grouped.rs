@@ -18,6 +18,7 @@ use super::{Extent, KeyedPlan, KeyedStep, Parcel, RejectedRow, StateChunk, State
 use crate::batch::{BatchCtx, EventTime};
 use crate::expr::{Call, Expr, ExprError, Parsed, Projection};
 use crate::state::accumulators;
+use crate::state::cold::Spill;
 
 /// What an `aggregate` step does, checked against its input.
 #[derive(Clone, Debug)]
@@ -110,6 +111,10 @@ impl KeyedPlan for GroupedPlan {
 
     fn holds_back_us(&self) -> Option<i64> {
         self.config.window.as_ref().map(|window| window.lateness_us)
+    }
+
+    fn can_spill(&self) -> bool {
+        !is_session(&self.config) && Aggregate::new(self.config.clone()).is_ok_and(|step| step.can_spill())
     }
 
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {
@@ -207,8 +212,16 @@ impl KeyedStep for Grouped {
         self.aggregate.emit(ctx)
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.aggregate.spill_to(spill)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
         self.aggregate.snapshot(extent)
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        self.aggregate.snapshot_more()
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
@@ -243,15 +256,24 @@ impl KeyedStep for Panes {
     }
 
     fn merge(&mut self, ctx: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError> {
-        parcels.iter().try_for_each(|parcel| self.0.merge(ctx, &parcel.rows))
+        let gathered: Vec<&RecordBatch> = parcels.iter().map(|parcel| &parcel.rows).collect();
+        self.0.merge_all(ctx, &gathered)
     }
 
     fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
         self.0.emit(ctx)
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.0.spill_to(spill)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
         self.0.snapshot(extent)
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        self.0.snapshot_more()
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {

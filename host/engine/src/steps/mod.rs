@@ -19,6 +19,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::batch::{BatchCtx, DeadLetterKind};
+use crate::state::StateError;
+use crate::state::cold::Spill;
 
 pub use dedup::DedupPlan;
 pub use filter::Filter;
@@ -74,6 +76,12 @@ pub trait KeyedPlan: Send + Sync {
     /// before, less so many microseconds, and those downstream live by that. None: rows go on at once.
     fn holds_back_us(&self) -> Option<i64>;
 
+    /// Whether the step's state may leave memory: then `spill_to` is called on what `build` makes, if there
+    /// is a budget.
+    fn can_spill(&self) -> bool {
+        false
+    }
+
     /// The step on worker `worker` of `workers`.
     ///
     /// # Errors
@@ -100,6 +108,15 @@ pub struct Parcel {
 /// what all workers emit together depends on the rows alone, not on how they were cut into chunks and
 /// workers; floating-point sums may differ in their last bits when the number of workers changes.
 pub trait KeyedStep: Send {
+    /// Called once, before anything else, where the pipeline has a budget of memory and the plan says that
+    /// state may leave memory.
+    ///
+    /// # Errors
+    /// When it may not.
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        Err(StepError::Failed(format!("state cannot go to {}: it stays in memory", spill.path.display())))
+    }
+
     /// Takes rows of the current batch that came by input `port`; answers with those that cannot be
     /// taken (late, or without an event time).
     ///
@@ -138,8 +155,17 @@ pub trait KeyedStep: Send {
     /// When the state cannot be copied.
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError>;
 
+    /// More of the last snapshot, where it is too large for one answer; none at its end. Asked for after
+    /// each `snapshot` until then, with no batch in between.
+    ///
+    /// # Errors
+    /// As for `snapshot`.
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        Ok(None)
+    }
+
     /// Takes back what `snapshot` gave, from any worker and any number of workers, in order; keeps
-    /// only the keys that this worker owns.
+    /// only the keys that this worker owns. What was taken back has not changed: deltas go on from it.
     ///
     /// # Errors
     /// When the chunk is not of this step's making.
@@ -185,6 +211,10 @@ pub struct StateSize {
     pub updated: u64,
     /// Groups that were closed by the last batch.
     pub removed: u64,
+    /// Those of the groups that are not in memory.
+    pub keys_cold: u64,
+    /// Bytes of the scratch file that they are in.
+    pub bytes_cold: u64,
 }
 
 /// Why a batch cannot go on at a step.
@@ -194,12 +224,31 @@ pub enum StepError {
     Failed(String),
     /// The state that was restored is not of this step's making.
     State(String),
+    /// The scratch file for state that memory has no room for cannot be used; the cause may pass.
+    Scratch {
+        /// Which file, and why.
+        reason: String,
+        /// The disk is full: it passes once a person makes room.
+        full: bool,
+    },
+}
+
+impl StepError {
+    /// An error of state, in the middle of a batch.
+    pub(crate) fn of_state(error: StateError) -> Self {
+        match error {
+            StateError::Scratch { reason, full } => Self::Scratch { reason, full },
+            other => Self::Failed(other.to_string()),
+        }
+    }
 }
 
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(message) | Self::State(message) => f.write_str(message),
+            Self::Failed(message) | Self::State(message) | Self::Scratch { reason: message, .. } => {
+                f.write_str(message)
+            }
         }
     }
 }

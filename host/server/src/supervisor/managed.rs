@@ -34,6 +34,7 @@ struct Now {
 pub(super) struct Facts {
     pub(super) guarantees: Vec<Guarantee>,
     pub(super) entries: Vec<EntryInfo>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Managed {

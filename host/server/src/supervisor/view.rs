@@ -72,6 +72,9 @@ pub(crate) struct Soundness {
     /// Each entry: name, role, kind, inputs, columns, event_time.
     #[schema(value_type = Vec<Object>)]
     pub(crate) entries: Vec<EntryInfo>,
+    /// What a person should know before it runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Soundness {
@@ -82,13 +85,17 @@ impl Soundness {
 
 impl Facts {
     pub(super) fn of(deployment: &Deployment) -> Self {
-        Self { guarantees: deployment.guarantees().to_vec(), entries: deployment.entries() }
+        Self {
+            guarantees: deployment.guarantees().to_vec(),
+            entries: deployment.entries(),
+            warnings: deployment.warnings(),
+        }
     }
 }
 
 impl From<Facts> for Soundness {
     fn from(facts: Facts) -> Self {
-        Self { guarantees: facts.guarantees, entries: facts.entries }
+        Self { guarantees: facts.guarantees, entries: facts.entries, warnings: facts.warnings }
     }
 }
 

@@ -84,6 +84,20 @@ fn the_newest_checkpoint_is_found_with_its_positions() {
 }
 
 #[test]
+fn deltas_go_on_from_the_newest_full_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path(), Durability::Process).unwrap();
+    let delta = |epoch, bytes| Checkpoint { kind: "delta".into(), bytes, ..checkpoint(epoch, epoch) };
+    store.complete(&delta(1, 7), 0).unwrap();
+    assert_eq!(store.chain().unwrap(), None);
+    store.complete(&checkpoint(2, 2), 0).unwrap();
+    assert_eq!(store.chain().unwrap(), Some(Chain { base: 2, full_bytes: 3, deltas: 0, delta_bytes: 0 }));
+    store.complete(&delta(3, 10), 0).unwrap();
+    store.complete(&delta(4, 5), 0).unwrap();
+    assert_eq!(store.chain().unwrap(), Some(Chain { base: 2, full_bytes: 3, deltas: 2, delta_bytes: 15 }));
+}
+
+#[test]
 fn dead_letters_are_listed_and_marked_when_replayed() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path(), Durability::Process).unwrap();

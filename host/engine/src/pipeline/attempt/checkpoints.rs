@@ -24,7 +24,6 @@ impl Attempt<'_> {
     pub(super) fn begin_checkpoint(&mut self) -> Result<(), Failure> {
         let started = self.monotonic();
         let extent: Extent = self.checkpointer.next_extent();
-        let chunks = if self.keyed.is_empty() { Vec::new() } else { self.lanes.snapshot(extent)? };
         self.epoch += 1;
         let positions =
             self.sources.iter().map(|source| (source.name.to_string(), source.source.position())).collect();
@@ -39,7 +38,12 @@ impl Attempt<'_> {
             positions,
             watermark,
         };
-        self.checkpointer.write(checkpoint, extent, chunks, started);
+        self.checkpointer.begin(checkpoint, extent);
+        if !self.keyed.is_empty() {
+            let checkpointer = &self.checkpointer;
+            self.lanes.snapshot(extent, &mut |chunks| checkpointer.take(chunks))?;
+        }
+        self.checkpointer.end(started);
         self.last_checkpoint = started;
         self.checkpointed = true;
         Ok(())

@@ -8,6 +8,9 @@ use crate::checkpoint::{BatchPlan, Checkpoint, StateStore};
 use crate::pipeline::spec::Delivery;
 use crate::pipeline::watermark::{SavedMark, Watermarks};
 
+/// Chunks of state that wait in memory for the lanes, while the next one is read.
+const CHUNKS_AHEAD: u32 = 2;
+
 impl Attempt<'_> {
     /// State and positions of the newest checkpoint, then the batches planned since then, again.
     pub(super) fn recover(&mut self) -> Result<(), Failure> {
@@ -39,15 +42,24 @@ impl Attempt<'_> {
         }
         let state = StateStore::open(&self.state_file, self.durability)?;
         let mut failure = None;
+        let mut waiting = 0;
         let lanes = &self.lanes;
         let read = state.read(checkpoint.base, checkpoint.epoch, |chunk| {
-            lanes.restore(chunk).map_err(|error| {
+            lanes.restore(chunk);
+            waiting += 1;
+            // The next chunks are read and unpacked while the lanes take these.
+            if waiting < CHUNKS_AHEAD {
+                return Ok(());
+            }
+            waiting -= 1;
+            lanes.restored().map_err(|error| {
                 failure = Some(Failure::from(error));
                 "the state was not taken back".to_owned()
             })
         });
         failure.map_or(Ok(()), Err)?;
-        Ok(read?)
+        read?;
+        (0..waiting).try_for_each(|_| lanes.restored()).map_err(Failure::from)
     }
 
     fn tell_of_changed_plugins(&self, plan: &BatchPlan) {

@@ -8,6 +8,7 @@ use arrow_array::RecordBatch;
 
 use crate::batch::{BatchCtx, DeadLetter, Payload};
 use crate::checkpoint::{StoredChunk, TimedOut};
+use crate::pipeline::failure::Persistence;
 use crate::pipeline::verdict::Verdicts;
 use crate::source::Split;
 use crate::steps::{Extent, Parcel, StateSize};
@@ -22,7 +23,7 @@ pub(crate) enum Job {
     Merge { entry: usize, gathered: Vec<Parcel> },
     /// Tell what happened since the last report.
     Report,
-    /// Copy the state.
+    /// Copy the state, in pieces.
     Snapshot(Extent),
     /// Take a chunk of state back.
     Restore(Arc<StoredChunk>),
@@ -59,6 +60,7 @@ pub(crate) enum Answer {
     /// For each lane, what was gathered for it.
     Gathered(Vec<Vec<Parcel>>),
     Report(Box<Report>),
+    /// A piece of the state; more follow until the job is done.
     State(Vec<StoredChunk>),
     Failed(LaneFailure),
 }
@@ -68,8 +70,8 @@ pub(crate) enum Answer {
 pub(crate) struct LaneFailure {
     pub(crate) entry: String,
     pub(crate) message: String,
-    /// The cause may pass: try the batch again.
-    pub(crate) transient: bool,
+    /// Whether to try the batch again.
+    pub(crate) persistence: Persistence,
 }
 
 /// What happened in a lane during a batch.

@@ -9,7 +9,7 @@ use arrow_schema::ArrowError;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 
-use super::{Lane, LaneFailure, LateRows, Run, Stop};
+use super::{Lane, LaneFailure, LateRows, Persistence, Run, Stop};
 use crate::batch::{BatchCtx, DeadLetterKind};
 use crate::pipeline::kinds::FaultPolicy;
 use crate::pipeline::letter::row_letters;
@@ -33,7 +33,8 @@ impl Lane {
                  the step gives a slower machine more time",
                 run.ctx.batch, first.reason
             );
-            return Err(Stop::Failed(LaneFailure { entry: name.to_string(), message, transient: true }));
+            let persistence = Persistence::Passing;
+            return Err(Stop::Failed(LaneFailure { entry: name.to_string(), message, persistence }));
         }
         self.report.timed_out.extend(new);
         Ok(())

@@ -6,6 +6,7 @@
 //! what those hold is dealt to the workers that own the keys. Expressions are no business of this
 //! room: keys and arguments are columns of the input.
 
+mod cold;
 mod config;
 mod placement;
 mod results;
@@ -25,6 +26,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take;
 
+use cold::stored;
 use config::Plan;
 pub use config::{
     AggregateConfig, AggregateError, Emit, FunctionConfig, Gap, KeyConfig, WindowConfig, WindowKind,
@@ -35,6 +37,7 @@ use table::{Table, failed, times};
 
 use super::{Extent, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::BatchCtx;
+use crate::state::cold::{ColdParts, Spill};
 use crate::state::{KeyCodec, KeyColumn, StateError, key_group, owner};
 use crate::windows::Window;
 
@@ -56,6 +59,8 @@ pub struct Aggregate {
     /// With several workers, what this one gathers in the current batch.
     gathered: Tables,
     spare: Vec<Table>,
+    /// Groups that are not in memory; none where all of them must be.
+    cold: Option<ColdParts>,
     /// Windows that end here or before are closed, and what was final has been given.
     closed_us: Option<i64>,
     closed_copied_us: Option<i64>,
@@ -80,6 +85,7 @@ impl Aggregate {
             state: Tables::new(),
             gathered: Tables::new(),
             spare: Vec::new(),
+            cold: None,
             closed_us: None,
             closed_copied_us: None,
             begun: false,
@@ -92,7 +98,7 @@ impl Aggregate {
     /// Takes rows that belong to one window.
     fn take_rows(&mut self, start_us: i64, rows: &Rows) -> Result<(), StateError> {
         let keys = self.codec.encode(&rows.keys, rows.count)?;
-        let alone = self.plan.config.workers == 1;
+        let alone = self.is_direct();
         let tables = if alone { &mut self.state } else { &mut self.gathered };
         let table = table_of(tables, &mut self.spare, &self.plan, start_us)?;
         table.find(&keys, &mut self.ids)?;
@@ -151,8 +157,9 @@ impl Aggregate {
     }
 
     fn merge_run(&mut self, start_us: i64, run: &RecordBatch) -> Result<(), StateError> {
+        let keys = KeyColumn::Bytes(run.column(1).as_binary::<i32>().clone());
         let table = table_of(&mut self.state, &mut self.spare, &self.plan, start_us)?;
-        table.find(&KeyColumn::Bytes(run.column(1).as_binary::<i32>().clone()), &mut self.ids)?;
+        table.find(&keys, &mut self.ids)?;
         table.merge(&self.ids, &run.columns()[2..])?;
         table.touch(&self.ids);
         Ok(())
@@ -223,15 +230,23 @@ impl Aggregate {
     /// # Errors
     /// When the rows are not of an aggregation like this one.
     pub fn merge(&mut self, ctx: &BatchCtx, gathered: &RecordBatch) -> Result<(), StepError> {
+        self.merge_all(ctx, &[gathered])
+    }
+
+    /// Takes what all workers gathered for this one, in their order.
+    ///
+    /// # Errors
+    /// When the rows are not of an aggregation like this one.
+    pub fn merge_all(&mut self, ctx: &BatchCtx, gathered: &[&RecordBatch]) -> Result<(), StepError> {
         self.begin(ctx)?;
-        if gathered.num_rows() == 0 {
-            return Ok(());
-        }
-        if gathered.schema_ref() != &self.plan.partial {
+        if gathered.iter().any(|rows| rows.num_rows() > 0 && rows.schema_ref() != &self.plan.partial) {
             return Err(StepError::Failed("the gathered rows are not of this aggregation's making".into()));
         }
-        for (start_us, run) in runs(gathered) {
-            self.merge_run(start_us.unwrap_or(0), &run).map_err(failed)?;
+        self.bring_all(gathered).map_err(stored)?;
+        for rows in gathered.iter().filter(|rows| rows.num_rows() > 0) {
+            for (start_us, run) in runs(rows) {
+                self.merge_run(start_us.unwrap_or(0), &run).map_err(stored)?;
+            }
         }
         Ok(())
     }
@@ -251,15 +266,38 @@ impl Aggregate {
             self.size.updated += table.touched().len() as u64;
             table.settle();
         }
+        self.make_room().map_err(stored)?;
         pieces(&self.plan.output, results)
+    }
+
+    /// Whether the state of every function may leave memory.
+    #[must_use]
+    pub fn can_spill(&self) -> bool {
+        cold::payload(&self.plan).is_ok()
+    }
+
+    /// Lets groups leave memory when the state is over the budget.
+    ///
+    /// # Errors
+    /// When the state of a function cannot be kept outside of memory.
+    pub fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.set_spill(spill)
     }
 
     /// The state: all of it, or what changed since the last call.
     ///
     /// # Errors
-    /// When it does not fit into columns.
+    /// When it does not fit into columns, or cold groups cannot be read.
     pub fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
-        snapshot::copy(self, extent)
+        self.copy_first(extent)
+    }
+
+    /// More of the last snapshot; none at its end.
+    ///
+    /// # Errors
+    /// As for [`Self::snapshot`].
+    pub fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        self.copy_next()
     }
 
     /// Takes back a chunk of state; keeps what this worker owns.
@@ -286,9 +324,14 @@ impl Aggregate {
     #[must_use]
     pub fn size(&self) -> StateSize {
         let tables = self.state.values().chain(self.gathered.values()).chain(&self.spare);
+        let cold = self.cold.as_ref();
+        let keys_cold = cold.map_or(0, ColdParts::keys);
+        let known = cold.map_or(0, ColdParts::bytes);
         StateSize {
-            keys: self.state.values().map(|table| table.len() as u64).sum(),
-            bytes: tables.map(|table| table.bytes() as u64).sum(),
+            keys: self.state.values().map(|table| table.len() as u64).sum::<u64>() + keys_cold,
+            bytes: tables.map(|table| table.bytes() as u64).sum::<u64>() + known,
+            keys_cold,
+            bytes_cold: cold.map_or(0, ColdParts::file_bytes),
             ..self.size
         }
     }

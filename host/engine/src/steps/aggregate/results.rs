@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use arrow_array::RecordBatch;
 
-use super::table::{Table, failed};
+use super::cold::stored;
+use super::table::Table;
 use super::{Aggregate, Emit, PIECE_ROWS, keep};
 use crate::batch::BatchCtx;
+use crate::state::cold::ColdParts;
 use crate::state::{KeyColumn, StateError};
 use crate::steps::{StateSize, StepError};
 use crate::windows::{Window, Windows};
@@ -23,11 +25,11 @@ impl Aggregate {
         let closed_us = self.closed_at(ctx.watermark_us).max(self.closed_us);
         // What a checkpoint brought back of windows that were closed after it was full: their results
         // went on then.
-        let stale = self.close(self.closed_us);
+        let stale = self.close(self.closed_us)?;
         if self.plan.config.emit == Emit::Final {
             self.due = self.finals(closed_us)?;
         }
-        let closed = self.close(closed_us);
+        let closed = self.close(closed_us)?;
         self.closed_us = closed_us;
         for table in stale.into_iter().chain(closed) {
             self.size.removed += table.len() as u64;
@@ -49,7 +51,7 @@ impl Aggregate {
         let windows = self.windows_of(touched.map(|(start_us, _)| *start_us));
         let open = |window: &Window| !window.is_closed(self.closed_us);
         for window in windows.into_iter().filter(open).collect::<Vec<_>>() {
-            let merged = self.merged(window, true).map_err(failed)?;
+            let merged = self.merged(window, true).map_err(stored)?;
             let all: Vec<u32> = (0..merged.len() as u32).collect();
             self.results(Some(window), &merged, &all, &mut results)?;
             keep(&mut self.spare, merged);
@@ -64,12 +66,14 @@ impl Aggregate {
         let closes = |window: &Window| window.is_closed(closed_us) && !window.is_closed(self.closed_us);
         for window in windows.into_iter().filter(closes).collect::<Vec<_>>() {
             if self.are_panes() {
-                if let Some(table) = self.state.get(&window.start_us) {
+                if self.cold.as_ref().is_some_and(|cold| cold.has(window.start_us)) {
+                    results.extend(self.cold_finals(window)?);
+                } else if let Some(table) = self.state.get(&window.start_us) {
                     self.results(Some(window), table, &table.sorted(), &mut results)?;
                 }
                 continue;
             }
-            let merged = self.merged(window, false).map_err(failed)?;
+            let merged = self.merged(window, false).map_err(stored)?;
             self.results(Some(window), &merged, &merged.sorted(), &mut results)?;
             keep(&mut self.spare, merged);
         }
@@ -77,7 +81,7 @@ impl Aggregate {
     }
 
     /// Takes away the panes of which every window ends at `until_us` or before.
-    fn close(&mut self, until_us: Option<i64>) -> Vec<Table> {
+    fn close(&mut self, until_us: Option<i64>) -> Result<Vec<Table>, StepError> {
         let mut closed = Vec::new();
         while let Some((&start_us, _)) = self.state.first_key_value() {
             let Some(windows) = self.plan.config.windows() else { break };
@@ -85,8 +89,11 @@ impl Aggregate {
                 break;
             }
             closed.extend(self.state.remove(&start_us));
+            if let Some(cold) = &mut self.cold {
+                self.size.removed += cold.close(start_us).map_err(stored)?;
+            }
         }
-        closed
+        Ok(closed)
     }
 
     fn are_panes(&self) -> bool {
@@ -109,6 +116,15 @@ impl Aggregate {
             for (_, pane) in self.state.range(window.start_us..window.end_us) {
                 let keys = KeyColumn::Bytes(pane.groups().keys().gather(pane.touched())?);
                 merged.find(&keys, &mut self.ids)?;
+            }
+        }
+        if self.cold.as_ref().is_some_and(ColdParts::is_in_use) {
+            let touched = merged.groups().keys().gather(&merged.all())?;
+            let touched = touched_only.then_some(KeyColumn::Bytes(touched));
+            let starts: Vec<i64> =
+                self.state.range(window.start_us..window.end_us).map(|(start_us, _)| *start_us).collect();
+            for start_us in starts {
+                self.add_cold(start_us, &mut merged, touched.as_ref())?;
             }
         }
         for (_, pane) in self.state.range(window.start_us..window.end_us) {

@@ -9,6 +9,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray
 use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
+use super::cold::stored;
 use super::table::{Table, failed, times};
 use super::{Aggregate, Extent, PIECE_ROWS, StateChunk, StateError, StepError, pieces, runs, table_of};
 use crate::batch::timestamp_us;
@@ -23,6 +24,9 @@ const CLOSED: &str = "closed";
 /// Distinct values of a function, whose output name follows.
 const DISTINCT: &str = "distinct:";
 
+/// Rows that are taken back at a time.
+const RESTORED_ROWS: usize = 1 << 17;
+
 /// Copies the state: all of it, or what changed since the last copy.
 pub(super) fn copy(step: &mut Aggregate, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
     let full = extent == Extent::Full;
@@ -33,15 +37,21 @@ pub(super) fn copy(step: &mut Aggregate, extent: Extent) -> Result<Vec<StateChun
         let rows = RecordBatch::try_new(closed_schema(), vec![column]).map_err(failed)?;
         chunks.push(StateChunk { table: CLOSED.into(), rows });
     }
+    chunks.extend(copy_tables(step, full)?);
+    step.closed_copied_us = step.closed_us;
+    Ok(chunks)
+}
+
+/// Copies the groups in memory: all of them, or what changed since the last copy.
+pub(super) fn copy_tables(step: &mut Aggregate, full: bool) -> Result<Vec<StateChunk>, StepError> {
     let groups = copy_groups(step, full).map_err(failed)?;
-    chunks.extend(chunks_of(GROUPS, &step.plan.groups, groups)?);
+    let mut chunks = chunks_of(GROUPS, &step.plan.groups, groups)?;
     for function in 0..step.plan.distinct.len() {
         let Some(schema) = step.plan.distinct[function].clone() else { continue };
         let pairs = copy_pairs(step, function, &schema, full).map_err(failed)?;
         let table = format!("{DISTINCT}{}", step.plan.config.functions[function].name);
         chunks.extend(chunks_of(&table, &schema, pairs)?);
     }
-    step.closed_copied_us = step.closed_us;
     step.state.values_mut().for_each(Table::mark_copied);
     Ok(chunks)
 }
@@ -154,7 +164,12 @@ fn restore_rows(step: &mut Aggregate, rows: &RecordBatch, distinct: Option<usize
     let rows = owned(step, rows).map_err(foreign)?;
     for (start_us, run) in runs(&rows) {
         let start_us = start_of(step, start_us)?;
-        restore_run(step, start_us, &run, distinct).map_err(foreign)?;
+        // In pieces, so that what has no room leaves memory before more comes.
+        for first in (0..run.num_rows()).step_by(RESTORED_ROWS) {
+            let piece = run.slice(first, RESTORED_ROWS.min(run.num_rows() - first));
+            restore_run(step, start_us, &piece, distinct).map_err(foreign)?;
+            step.make_room().map_err(foreign)?;
+        }
     }
     Ok(())
 }
@@ -188,6 +203,7 @@ fn restore_run(
 ) -> Result<(), StateError> {
     let (keys, states) = run.columns()[1..].split_at(step.plan.config.keys.len());
     let keys = step.codec.encode(keys, run.num_rows())?;
+    step.bring(start_us, &keys)?;
     let table = table_of(&mut step.state, &mut step.spare, &step.plan, start_us)?;
     let ids = &mut step.ids;
     table.find(&keys, ids)?;
@@ -232,5 +248,8 @@ fn describe(schema: &Schema) -> String {
 }
 
 fn foreign(error: StateError) -> StepError {
+    if let StateError::Scratch { .. } = error {
+        return stored(error);
+    }
     StepError::State(format!("the checkpoint cannot be taken over: {error}"))
 }

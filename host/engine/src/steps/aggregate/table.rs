@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
 use arrow_cast::display::array_value_to_string;
 
+use super::PIECE_ROWS;
 use super::config::{FunctionConfig, Plan, deal};
 use crate::state::accumulators::Accumulator;
+use crate::state::cold::ColdRows;
 use crate::state::{GroupTable, KeyCodec, KeyColumn, StateError};
 use crate::steps::StepError;
 use crate::steps::on_time::show;
@@ -143,6 +145,59 @@ impl Table {
             .iter_mut()
             .filter_map(|accumulator| accumulator.pairs())
             .for_each(|pairs| pairs.mark_copied());
+    }
+
+    /// The ids of all groups.
+    pub(super) fn all(&self) -> Vec<u32> {
+        (0..self.len() as u32).collect()
+    }
+
+    /// How many batches ago each group was touched.
+    pub(super) fn ages(&self) -> impl Iterator<Item = u32> {
+        self.stamps.iter().map(|stamp| self.stamp.wrapping_sub(*stamp))
+    }
+
+    /// Whether a group changed since the last snapshot.
+    pub(super) fn is_changed(&self, id: u32) -> bool {
+        self.is_changed[id as usize]
+    }
+
+    /// The encoded keys of groups, and the states of all functions.
+    pub(super) fn copy(&self, ids: &[u32]) -> Result<(BinaryArray, Vec<ArrayRef>), StateError> {
+        let mut states = Vec::new();
+        for accumulator in &self.accumulators {
+            states.extend(accumulator.state(ids)?);
+        }
+        Ok((self.groups.keys().gather(ids)?, states))
+    }
+
+    /// A table of these groups alone.
+    pub(super) fn of(plan: &Plan, rows: &ColdRows) -> Result<Self, StateError> {
+        let mut table = Self::new(plan)?;
+        table.add(rows)?;
+        Ok(table)
+    }
+
+    /// Takes groups with the states of their functions.
+    pub(super) fn add(&mut self, rows: &ColdRows) -> Result<(), StateError> {
+        let mut ids = Vec::new();
+        self.find(&KeyColumn::Bytes(rows.keys.clone()), &mut ids)?;
+        self.merge(&ids, &rows.payload)
+    }
+
+    /// A table with these groups of this one, between batches.
+    pub(super) fn part(&self, plan: &Plan, kept: &[u32]) -> Result<Self, StateError> {
+        let mut part = Self::new(plan)?;
+        for ids in kept.chunks(PIECE_ROWS) {
+            let (keys, payload) = self.copy(ids)?;
+            part.add(&ColdRows { keys, payload })?;
+        }
+        part.stamp = self.stamp;
+        part.stamps = kept.iter().map(|id| self.stamps[*id as usize]).collect();
+        part.is_changed = kept.iter().map(|id| self.is_changed[*id as usize]).collect();
+        part.changed =
+            (0..).zip(&part.is_changed).filter(|(_, changed)| **changed).map(|(id, _)| id).collect();
+        Ok(part)
     }
 
     /// All groups by encoded key, so that the order says nothing of what came first.

@@ -9,8 +9,11 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use tempfile::TempDir;
+
 use super::super::*;
 use crate::batch::{BatchId, EventTime, timestamp_us};
+use crate::state::cold::{MemoryBudget, Spill};
 use crate::windows::Tumbling;
 
 /// Columns of the input.
@@ -90,12 +93,26 @@ pub(super) fn config(keys: &[usize], window_us: Option<i64>, calls: &[Call], emi
 /// The workers of one step.
 pub(super) struct Workers {
     pub(super) steps: Vec<Aggregate>,
+    /// Where the groups are that memory has no room for.
+    _dir: Option<TempDir>,
 }
 
 impl Workers {
     pub(super) fn new(config: &AggregateConfig, workers: u32) -> Self {
         let step = |worker| Aggregate::new(AggregateConfig { worker, workers, ..config.clone() }).unwrap();
-        Self { steps: (0..workers).map(step).collect() }
+        Self { steps: (0..workers).map(step).collect(), _dir: None }
+    }
+
+    /// The same, with so many bytes of memory for the state of all.
+    pub(super) fn with_budget(config: &AggregateConfig, workers: u32, bytes: u64) -> Self {
+        let mut all = Self::new(config, workers);
+        let dir = tempfile::tempdir().unwrap();
+        let budget = Arc::new(MemoryBudget::new(bytes));
+        for (worker, step) in all.steps.iter_mut().enumerate() {
+            let path = dir.path().join(format!("{worker}.db"));
+            step.spill_to(Spill { path, budget: Arc::clone(&budget) }).unwrap();
+        }
+        Self { _dir: Some(dir), ..all }
     }
 
     /// Runs a batch whose chunks go around the workers; answers with results and rejected rows.
@@ -125,7 +142,14 @@ impl Workers {
     }
 
     pub(super) fn snapshot(&mut self, extent: Extent) -> Vec<StateChunk> {
-        self.steps.iter_mut().flat_map(|step| step.snapshot(extent).unwrap()).collect()
+        let mut all = Vec::new();
+        for step in &mut self.steps {
+            all.extend(step.snapshot(extent).unwrap());
+            while let Some(more) = step.snapshot_more().unwrap() {
+                all.extend(more);
+            }
+        }
+        all
     }
 
     pub(super) fn restore(&mut self, chunks: &[StateChunk]) {

@@ -1,6 +1,7 @@
 //! The aggregation against a plain model, and its edge cases by name.
 
 mod behaviour;
+mod cold;
 mod harness;
 mod model;
 mod restoring;

@@ -176,6 +176,8 @@ struct Case {
     window: Option<Cut>,
     emit: Emit,
     workers: u32,
+    /// Bytes of memory for all state.
+    budget: Option<u64>,
     batches: Vec<Batch>,
 }
 
@@ -260,10 +262,12 @@ fn a_case() -> impl Strategy<Value = Case> {
             Just((3, 1, 0)),
         ],
     );
-    (keys, window, any::<bool>(), workers, proptest::collection::vec(batch, 1..8)).prop_map(
-        |(keys, window, last, workers, batches)| {
+    // Room for nothing, so that all that a batch leaves goes to disk; and for some groups.
+    let budget = proptest::option::of(prop_oneof![Just(1u64), 1_000u64..60_000]);
+    (keys, window, any::<bool>(), workers, budget, proptest::collection::vec(batch, 1..8)).prop_map(
+        |(keys, window, last, workers, budget, batches)| {
             let emit = if window.is_some() && last { Emit::Final } else { Emit::Update };
-            Case { keys, window, emit, workers, batches }
+            Case { keys, window, emit, workers, budget, batches }
         },
     )
 }
@@ -275,7 +279,11 @@ fn check(case: &Case) {
         time: EventTime::of_column(TIME),
         lateness_us,
     });
-    let mut workers = Workers::new(&config, case.workers);
+    let make = |workers| match case.budget {
+        Some(bytes) => Workers::with_budget(&config, workers, bytes),
+        None => Workers::new(&config, workers),
+    };
+    let mut workers = make(case.workers);
     let mut model = Model::default();
     let mut saved = workers.snapshot(Extent::Full);
     let mut watermark_us = None;
@@ -310,7 +318,7 @@ fn check(case: &Case) {
                 } else {
                     saved.extend(workers.snapshot(Extent::Delta));
                 }
-                workers = Workers::new(&config, number);
+                workers = make(number);
                 workers.restore(&saved);
             }
         }

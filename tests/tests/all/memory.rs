@@ -1,0 +1,148 @@
+//! State that is larger than the memory it may take.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use millstream_tests::{Server, eventually, file_rows};
+use serde_json::{Value, json};
+
+use crate::support::{server_with, spec_errors, text};
+
+/// Sums by key, of rows that come back to each key, per window and for ever.
+fn sums(dir: &Path, name: &str, workers: u32, memory: Option<&str>) -> Value {
+    let mut spec = json!({
+        "name": name,
+        "trigger": { "available-now": true, "max_rows": 20_000 },
+        "parallelism": workers,
+        "checkpoint": { "every": "50ms" },
+        "sources": { "rows": {
+            "type": "generate", "rows": 300_000, "seed": 5,
+            "schema": {
+                "key": { "type": "key", "cardinality": 60_000, "prefix": "customer-", "skew": 2 },
+                "price": { "type": "int", "min": 0, "max": 99 },
+                "at": { "type": "timestamp", "every_us": 1000, "jitter_us": 2_000_000, "start_us": 0 },
+            },
+            "event_time": { "column": "at", "delay": "2s" },
+        } },
+        "steps": {
+            "once": { "from": "rows", "dedup": { "by": ["key", "price"], "within": "1min" } },
+            "windows": { "from": "once", "aggregate": { "by": ["key"], "window": { "tumbling": "100s" },
+                "compute": { "n": "count()", "paid": "sum(price)", "prices": "count(distinct price)" } }, "emit": "final" },
+            "always": { "from": "rows", "aggregate": { "by": ["key"], "compute": { "n": "count()", "best": "max(price)" } } },
+        },
+        "sinks": {
+            "windows_": { "from": "windows", "type": "file", "path": dir.join(format!("{name}-windows")), "format": "ndjson" },
+            "always_": { "from": "always", "type": "file", "path": dir.join(format!("{name}-always")), "format": "ndjson" },
+        },
+    });
+    if let Some(memory) = memory {
+        spec["memory"] = memory.into();
+    }
+    spec
+}
+
+fn state(server: &Server, name: &str, step: usize, key: &str) -> u64 {
+    let document = server.get(&format!("/v1/pipelines/{name}")).body;
+    document["progress"]["stateOperators"][step][key].as_u64().unwrap_or_else(|| panic!("{document:#}"))
+}
+
+#[test]
+fn a_budget_changes_no_result_and_state_beyond_it_is_on_disk() {
+    let (dir, server) = server_with(&[]);
+    for (name, workers, memory) in
+        [("all", 2, None), ("tight", 2, Some("2MiB")), ("tight-alone", 1, Some("1MiB"))]
+    {
+        server.deploy(&sums(dir.path(), name, workers, memory));
+        let _ = server.wait_for(name, &["finished"]);
+    }
+    for sink in ["windows", "always"] {
+        let expected = file_rows(&dir.path().join(format!("all-{sink}")));
+        assert!(expected.len() > 50_000, "{}", expected.len());
+        for name in ["tight", "tight-alone"] {
+            assert!(file_rows(&dir.path().join(format!("{name}-{sink}"))) == expected, "{name}, {sink}");
+        }
+    }
+    for step in 0..3 {
+        let keys = state(&server, "all", step, "numRowsTotal");
+        assert_eq!(state(&server, "all", step, "numRowsCold"), 0);
+        for name in ["tight", "tight-alone"] {
+            assert_eq!(state(&server, name, step, "numRowsTotal"), keys, "{name}, step {step}");
+        }
+    }
+    let always = |name: &str, key: &str| {
+        let document = server.get(&format!("/v1/pipelines/{name}")).body;
+        let found = document["progress"]["stateOperators"].as_array().unwrap().iter();
+        let found = found.clone().find(|state| state["operatorName"] == "always").unwrap();
+        found[key].as_u64().unwrap()
+    };
+    assert!(always("tight", "numRowsCold") > always("tight", "numRowsTotal") / 2);
+    assert!(always("tight", "coldBytes") > 500_000);
+    assert!(always("tight", "memoryUsedBytes") < always("all", "memoryUsedBytes") / 2);
+    let metrics = server.get("/metrics").body;
+    let metrics = metrics.as_str().unwrap();
+    for name in ["millstream_state_cold_rows", "millstream_state_cold_bytes"] {
+        let line = format!("{name}{{pipeline=\"tight\",step=\"always\"}} ");
+        let value = metrics.lines().find_map(|found| found.strip_prefix(&line));
+        assert!(value.is_some_and(|value| value != "0"), "{line}{value:?}");
+    }
+}
+
+#[test]
+fn state_comes_back_within_the_budget_after_kills() {
+    let (dir, mut server) = server_with(&[]);
+    server.deploy(&sums(dir.path(), "whole", 2, None));
+    let _ = server.wait_for("whole", &["finished"]);
+    let mut spec = sums(dir.path(), "killed", 2, Some("1MiB"));
+    spec["trigger"]["max_rows"] = 5_000.into();
+    server.deploy(&spec);
+    for kill in 1..=3 {
+        eventually("cold state and a new checkpoint", || {
+            let document = server.get("/v1/pipelines/killed").body;
+            let all = document["progress"]["stateOperators"].as_array()?.clone();
+            let is_cold = all.iter().any(|state| state["numRowsCold"].as_u64() > Some(1_000));
+            let checkpoints = server.get("/v1/pipelines/killed/checkpoints?limit=1000").body;
+            (document["state"] == "finished" || (is_cold && checkpoints.as_array()?.len() > 2 * kill))
+                .then_some(())
+        });
+        let data = server.dir.clone();
+        server.kill();
+        server = Server::start(&data);
+    }
+    let _ = server.wait_for("killed", &["finished"]);
+    for sink in ["windows", "always"] {
+        let rows = |name: &str| file_rows(&dir.path().join(format!("{name}-{sink}")));
+        let last = |rows: Vec<String>| -> BTreeMap<String, u64> {
+            // Batches are cut in other places here: what counts is the newest of each key.
+            let parsed = rows.iter().map(|row| serde_json::from_str::<Value>(row).unwrap());
+            let mut newest = BTreeMap::new();
+            parsed.for_each(|row| {
+                let key = format!("{} {}", row["window_start"], row["key"]);
+                let n = row["n"].as_u64().unwrap();
+                newest.entry(key).and_modify(|old: &mut u64| *old = n.max(*old)).or_insert(n);
+            });
+            newest
+        };
+        assert!(last(rows("killed")) == last(rows("whole")), "{sink}");
+    }
+    let cold = server.dir.join("pipelines/killed/cold");
+    let left = std::fs::read_dir(&cold).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "scratch files go with the attempt");
+}
+
+#[test]
+fn what_cannot_leave_memory_is_told_before_it_runs_and_a_budget_has_a_least() {
+    let (dir, server) = server_with(&[]);
+    let mut spec = sums(dir.path(), "told", 1, Some("1MiB"));
+    spec["steps"]["first"] = json!({ "from": "rows", "top": { "by": ["key"], "order": "price", "n": 2 } });
+    spec["sinks"]["first_"] = json!({ "from": "first", "type": "file", "path": dir.path().join("first") });
+    let answer = server.post("/v1/pipelines/validate", &spec);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let warnings = answer.body["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        text(&json!({ "w": warnings[0] }), "w").starts_with("step `first` keeps all of its state in memory")
+    );
+    spec["memory"] = "1000B".into();
+    let answer = server.post("/v1/pipelines/validate", &spec);
+    assert_eq!(spec_errors(&answer), ["memory: at least 1MiB: state needs some room to work in"]);
+}
