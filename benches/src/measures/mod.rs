@@ -1,6 +1,7 @@
 //! What is measured: a file a measure.
 
 mod checkpoint;
+mod large_state;
 mod latency;
 mod memory;
 mod micro;
@@ -21,5 +22,7 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("checkpoint", checkpoint::overhead),
     ("recovery", checkpoint::recovery),
     ("memory", memory::measure),
+    ("large-state", large_state::checkpoints),
+    ("budget", large_state::budget),
     ("micro", micro::measure),
 ];
