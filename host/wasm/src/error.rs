@@ -234,6 +234,15 @@ pub enum Fault {
         /// What is wrong.
         what: String,
     },
+    /// The state of a group or a key has grown too large.
+    StateTooLarge {
+        /// Index of the group or key in the call.
+        key: u32,
+        /// Bytes of its new state.
+        bytes: usize,
+        /// Bytes that it may have.
+        limit_bytes: usize,
+    },
     /// It rejected rows that cannot be rejected.
     InvalidRejection {
         /// What is wrong.
@@ -290,6 +299,10 @@ impl fmt::Display for Fault {
                 }
                 f.write_str(what)
             }
+            Self::StateTooLarge { key, bytes, limit_bytes } => write!(
+                f,
+                "the plugin returned a state of {bytes} bytes for key {key} of the call, at most {limit_bytes} are kept"
+            ),
             Self::InvalidRejection { what } => write!(f, "the plugin rejected rows wrongly: {what}"),
             Self::InvalidSchema { what } => {
                 write!(f, "the plugin's output schema cannot be used: {what}")

@@ -12,9 +12,9 @@ use super::{Applied, RejectedRow, Step, StepError};
 use crate::batch::{BatchCtx, DeadLetterKind};
 
 /// So many rows in a row, each breaking the plugin by itself: the plugin is broken, not the rows.
-const FAULTS_IN_A_ROW_MAX: u32 = 64;
+pub(super) const FAULTS_IN_A_ROW_MAX: u32 = 64;
 /// The same for time-outs, each of which costs a whole deadline.
-const TIMEOUTS_IN_A_ROW_MAX: u32 = 8;
+pub(super) const TIMEOUTS_IN_A_ROW_MAX: u32 = 8;
 
 /// A `wasm` step on one worker.
 pub struct Wasm {
@@ -135,7 +135,8 @@ impl Search<'_> {
     }
 }
 
-fn kind(error: &CallError) -> DeadLetterKind {
+/// What is the matter with a row that gets this answer by itself.
+pub(super) fn kind(error: &CallError) -> DeadLetterKind {
     match error {
         CallError::Broken(fault) => match fault {
             Fault::Trapped { .. } | Fault::StackOverflow { .. } => DeadLetterKind::Trapped,
@@ -143,6 +144,7 @@ fn kind(error: &CallError) -> DeadLetterKind {
             Fault::OutOfMemory { .. } => DeadLetterKind::OutOfMemory,
             Fault::OutputTooLarge { .. }
             | Fault::InvalidBatch { .. }
+            | Fault::StateTooLarge { .. }
             | Fault::InvalidRejection { .. }
             | Fault::InvalidSchema { .. }
             | Fault::NotDeterministic { .. } => DeadLetterKind::InvalidOutput,

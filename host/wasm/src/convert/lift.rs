@@ -91,8 +91,8 @@ pub(crate) fn states(
     if lengths.clone().max().is_some_and(|longest| longest > limits.state_bytes_max) {
         let (key, bytes) =
             lengths.enumerate().find(|(_, bytes)| *bytes > limits.state_bytes_max).unwrap_or((0, 0));
-        let what = format!("a state of {bytes} bytes, at most {} are kept", limits.state_bytes_max);
-        return Err(invalid(Bad::row(key, what)));
+        let key = u32::try_from(key).unwrap_or(u32::MAX);
+        return Err(Fault::StateTooLarge { key, bytes, limit_bytes: limits.state_bytes_max });
     }
     array(BinaryArray::try_new(offsets, values, nulls)).map_err(invalid)
 }

@@ -97,7 +97,6 @@ const INVALID: &[(&str, Option<&str>, Option<u32>, &str)] = &[
     ("beyond", Some("`states`"), Some(1), "ends at byte 64"),
     ("start", Some("`states`"), None, "first offset is 4"),
     ("validity", Some("`states`"), None, "3 bytes of validity, not 1"),
-    ("large", Some("`states`"), Some(1), "a state of 1984 bytes, at most 1000 are kept"),
 ];
 
 #[test]
@@ -113,6 +112,10 @@ fn invalid_states_are_refused_with_the_group() {
         assert_eq!((found.as_deref(), *at), (column, row), "{config}: {error}");
         assert!(what.contains(why), "{config}: {error}");
     }
+    let schema = numbers(&[]).schema();
+    let mut bad = support::aggregate("bad-aggregate", "large", &schema, limits).unwrap();
+    let error = bad.accumulate(&CLOCK, &new_groups(2), &[0, 1], &numbers(&[1, 2])).unwrap_err();
+    assert_eq!(error, CallError::Broken(Fault::StateTooLarge { key: 1, bytes: 1_984, limit_bytes: 1_000 }));
 }
 
 #[test]

@@ -100,7 +100,6 @@ fn timers_may_lie_in_the_past() {
 const INVALID: &[(&str, Option<&str>, Option<u32>, &str)] = &[
     ("few", Some("`states`"), None, "1 states for 2 keys"),
     ("fall", Some("`states`"), Some(1), "fall from 8 to 0"),
-    ("huge", Some("`states`"), Some(1), "a state of 1992 bytes, at most 1000 are kept"),
     ("timer", Some("`timers`"), Some(2), "a timer for key 2 of 2"),
     ("output", None, None, "2 columns, `open` promised 6"),
     ("rows", Some("`key`"), None, "0 bytes of values, not 8"),
@@ -118,6 +117,9 @@ fn invalid_outcomes_are_refused_with_the_key() {
         assert_eq!((found.as_deref(), *at), (column, row), "{config}: {error}");
         assert!(what.contains(why), "{config}: {error}");
     }
+    let states = counts(&[None, None]);
+    let error = turn(&mut open("bad-keyed", "huge"), &[1, 2], &states, &[(0, 1), (1, 1)], &[]).unwrap_err();
+    assert_eq!(error, CallError::Broken(Fault::StateTooLarge { key: 1, bytes: 1_992, limit_bytes: 1_000 }));
     let error =
         turn(&mut open("bad-keyed", "reject-far"), &[1], &counts(&[None]), &[(0, 1)], &[]).unwrap_err();
     assert!(matches!(error, CallError::Broken(Fault::InvalidRejection { .. })), "{error}");
