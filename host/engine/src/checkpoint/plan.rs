@@ -21,7 +21,7 @@ pub struct BatchPlan {
     pub seed: u64,
     /// What is read from each source, by name.
     pub sources: BTreeMap<String, SourcePart>,
-    /// SHA-256 of each `wasm` step's plugin, by step.
+    /// SHA-256 of the plugin of each step that runs one, by step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub plugins: BTreeMap<String, String>,
     /// Which version of each table the batch sees, by table.
@@ -41,7 +41,7 @@ pub struct BatchPlan {
 pub struct TimedOut {
     /// The step.
     pub step: String,
-    /// The row of the step's input, as a JSON object.
+    /// The row of the step's input, as a JSON object; or a timer of the step.
     pub row: String,
     /// What was said of it.
     pub reason: String,

@@ -29,6 +29,7 @@ use super::spec::Delivery;
 use super::status::{PipelineState, SharedEvents};
 use super::tables::Tables;
 use super::tap::Taps;
+use super::timers::{Ran, Timers};
 use super::verdict::Verdicts;
 use super::watermark::{TimeNode, Watermarks};
 use crate::batch::{BatchCtx, BatchId};
@@ -68,6 +69,7 @@ pub(crate) struct Attempt<'a> {
     keyed: Vec<usize>,
     times: Vec<TimeNode>,
     watermarks: Watermarks,
+    timers: Timers,
     checkpointer: Checkpointer,
     rate: RateController,
     reporter: Reporter,
@@ -127,6 +129,7 @@ impl<'a> Attempt<'a> {
             rate: RateController::new(&deployment.spec.trigger),
             reporter: Reporter::new(&deployment, id, shared.run_id.clone()),
             watermarks: Watermarks::new(names.len(), deployment.spec.watermark),
+            timers: Timers::new(&deployment),
             deployment,
             names,
             store,
@@ -150,6 +153,9 @@ impl<'a> Attempt<'a> {
             checkpointed: true,
         };
         attempt.recover()?;
+        if !attempt.timers.is_empty() {
+            attempt.timers.note(&attempt.lanes.reports()?, None);
+        }
         Ok(attempt)
     }
 
@@ -307,6 +313,9 @@ impl<'a> Attempt<'a> {
         for sink in &self.sinks {
             sink.commit().map_err(|error| Failure::of_sink(&self.names[sink.entry], &error))?;
         }
+        let ran =
+            Ran { read_nothing: plan.is_empty(), now_us: plan.now_us, watermarks_us: &run.watermarks_us };
+        self.timers.note(&reports, Some(&ran));
         let took = self.monotonic().saturating_sub(started);
         let (mut facts, letters) = self.reporter.facts(&plan, &run.watermarks_us, reports, started, took);
         (facts.poll, facts.backlogs) = (poll, backlogs);

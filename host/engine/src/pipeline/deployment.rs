@@ -193,13 +193,14 @@ impl Deployment {
         }
     }
 
-    /// SHA-256 of the plugin of each `wasm` step, by step.
+    /// SHA-256 of the plugin of each step that runs one, by step.
     #[must_use]
     pub fn plugin_digests(&self) -> BTreeMap<String, String> {
         let pairs = self.graph.nodes.iter().zip(&self.entries);
         pairs
             .filter_map(|(node, entry)| match &entry.what {
                 What::Wasm(wasm) => Some((node.name.to_string(), wasm.plugin.digest().to_string())),
+                What::State(state) => Some((node.name.to_string(), state.plugin.digest().to_string())),
                 _ => None,
             })
             .collect()
@@ -208,7 +209,7 @@ impl Deployment {
     /// Whether an entry keeps state.
     pub(crate) fn is_keyed(&self, name: &str) -> bool {
         let entry = self.graph.find(name).map(|i| &self.entries[i]);
-        entry.is_some_and(|entry| matches!(entry.what, What::Keyed { .. }))
+        entry.is_some_and(|entry| matches!(entry.what, What::Keyed { .. } | What::State(_)))
     }
 
     /// The kind of an entry: of step or of connector.

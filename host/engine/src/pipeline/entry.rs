@@ -10,7 +10,7 @@ use super::connect::{SinkPlan, SourcePlan};
 use super::deployment::Environment;
 use super::error::SpecError;
 use super::graph::Role;
-use super::kinds::{WasmPlan, timestamp_column};
+use super::kinds::{StateEntry, WasmPlan, timestamp_column};
 use super::lane::LateRows;
 use super::spec::{EventTimeSpec, PipelineSpec};
 use super::units::Span;
@@ -57,6 +57,7 @@ pub(crate) enum What {
     Union,
     TableJoin(TableJoinPlan),
     Keyed { plan: Box<dyn KeyedPlan>, late: LateRows },
+    State(StateEntry),
     Sink(Box<dyn SinkPlan>),
 }
 

@@ -155,6 +155,11 @@ impl Lane {
                     _ => None,
                 });
                 self.report.sizes = sizes.collect();
+                let timers = self.entries.iter_mut().map(|entry| match &mut entry.what {
+                    LaneWhat::Keyed(step) => step.earliest_timer_us(),
+                    _ => None,
+                });
+                self.report.timers_us = timers.collect();
                 let report = std::mem::take(&mut self.report);
                 self.answer(Answer::Report(Box::new(report)))?;
             }
@@ -377,10 +382,17 @@ impl Lane {
         let start = self.clock.monotonic();
         let LaneWhat::Keyed(step) = &mut self.entries[entry].what else { return Ok(()) };
         gathered.sort_by_key(|parcel| parcel.order);
-        let emitted = step.merge(&ctx, &gathered).and_then(|()| step.emit(&ctx));
+        if let Some(verdicts) = run.verdicts.get(&entry) {
+            step.forewarn(verdicts.all());
+        }
+        // What the step asks a plugin has random numbers of its own.
+        let asking = BatchCtx { seed: mix(ctx.seed, entry as u64, LAST_OF_SOURCES), ..ctx };
+        let emitted = step.merge(&asking, &gathered).and_then(|()| step.emit(&asking));
+        let refusals = step.refusals();
         drop(gathered);
         self.report.counts[entry].busy += self.clock.monotonic().saturating_sub(start);
         let emitted = emitted.map_err(|error| self.step_failed(entry, &error))?;
+        self.refuse_all(&ctx, &run, entry, refusals)?;
         emitted.into_iter().enumerate().try_for_each(|(i, rows)| {
             let place = (u64::from(self.number) << 32) | i as u64;
             let ctx =

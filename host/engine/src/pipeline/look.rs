@@ -89,7 +89,7 @@ impl Deployment {
     pub fn stateful(&self) -> Vec<String> {
         let pairs = self.graph.nodes.iter().zip(&self.entries);
         pairs
-            .filter(|(_, entry)| matches!(entry.what, What::Keyed { .. }))
+            .filter(|(_, entry)| matches!(entry.what, What::Keyed { .. } | What::State(_)))
             .map(|(node, _)| node.name.to_string())
             .collect()
     }
@@ -133,6 +133,7 @@ impl Deployment {
     fn keyed_plan(&self, step: &str) -> Result<&dyn KeyedPlan, LookError> {
         match self.graph.find(step).map(|i| &self.entries[i].what) {
             Some(What::Keyed { plan, .. }) => Ok(&**plan),
+            Some(What::State(state)) => Ok(state),
             _ => Err(LookError::NoState { step: step.to_owned(), known: self.stateful() }),
         }
     }

@@ -27,7 +27,7 @@ use crate::clock::SharedClock;
 use crate::journal::{Inbox, Journal, JournalOptions, JournalSource};
 use crate::source::{Poll, Source};
 use crate::state::cold::{MemoryBudget, Spill};
-use crate::steps::{Filter, Select, Split, Step, Wasm};
+use crate::steps::{Filter, KeyedPlan, Select, Split, Step, Wasm};
 
 /// A source at work.
 pub(crate) struct OpenedSource {
@@ -227,12 +227,8 @@ fn lane_entries(
             (What::Split(branches), _) => LaneWhat::Split(Split::new(branches.clone())),
             (What::Wasm(wasm), _) => {
                 on_fault = wasm.on_fault;
-                let observer = StepObserver {
-                    entry: node.name.to_string(),
-                    events: Arc::clone(&shared.events),
-                    clock: Arc::clone(&shared.env.clock),
-                };
-                let transform = wasm.open(Arc::new(observer)).map_err(|error| failed(error.to_string()))?;
+                let observer = observer(shared, &node.name);
+                let transform = wasm.open(observer).map_err(|error| failed(error.to_string()))?;
                 step(Wasm::new(transform, wasm.operator.clone()))
             }
             (What::Keyed { plan, late: policy }, _) => {
@@ -243,6 +239,12 @@ fn lane_entries(
                         .map_err(|error| failed(error.to_string()))?;
                 }
                 LaneWhat::Keyed(step)
+            }
+            (What::State(state), _) => {
+                (on_fault, late) = (state.on_fault, state.late);
+                let observer = observer(shared, &node.name);
+                let built = state.build_heard(observer, number, lanes);
+                LaneWhat::Keyed(built.map_err(|error| failed(error.to_string()))?)
             }
             (What::TableJoin(join), _) => step(join.build().map_err(|error| failed(error.to_string()))?),
             // A table's rows do not pass: steps look at them through its view.
@@ -259,6 +261,14 @@ fn lane_entries(
         });
     }
     Ok(entries)
+}
+
+fn observer(shared: &Shared, entry: &str) -> Arc<dyn Observer> {
+    Arc::new(StepObserver {
+        entry: entry.to_owned(),
+        events: Arc::clone(&shared.events),
+        clock: Arc::clone(&shared.env.clock),
+    })
 }
 
 fn step(step: impl Step + 'static) -> LaneWhat {
@@ -286,20 +296,26 @@ pub(crate) fn time_nodes(deployment: &Deployment) -> Vec<TimeNode> {
             match &entry.what {
                 What::Source { event_time: Some(time), .. } => TimeNode::Source { delay_us: time.delay.us() },
                 What::Source { event_time: None, .. } | What::Table(_) => TimeNode::Timeless,
-                What::Keyed { plan, .. } => match plan.holds_back_us() {
-                    Some(back_us) => TimeNode::Holds { inputs, back_us },
-                    None => TimeNode::Through { inputs },
-                },
+                What::Keyed { plan, .. } => holding(inputs, plan.holds_back_us()),
+                What::State(state) => holding(inputs, state.holds_back_us()),
                 _ => TimeNode::Through { inputs },
             }
         })
         .collect()
 }
 
+fn holding(inputs: Vec<usize>, back_us: Option<i64>) -> TimeNode {
+    match back_us {
+        Some(back_us) => TimeNode::Holds { inputs, back_us },
+        None => TimeNode::Through { inputs },
+    }
+}
+
 /// The keyed steps, each after those it depends on.
 pub(crate) fn keyed_entries(deployment: &Deployment) -> Vec<usize> {
     let entries = deployment.entries.iter().enumerate();
-    entries.filter(|(_, entry)| matches!(entry.what, What::Keyed { .. })).map(|(i, _)| i).collect()
+    let is_keyed = |what: &What| matches!(what, What::Keyed { .. } | What::State(_));
+    entries.filter(|(_, entry)| is_keyed(&entry.what)).map(|(i, _)| i).collect()
 }
 
 /// What a plugin says goes to the pipeline's log and metrics.

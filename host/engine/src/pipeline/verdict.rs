@@ -25,6 +25,11 @@ impl Verdicts {
         self.0.insert(verdict.row.clone(), verdict.reason.clone());
     }
 
+    /// All of them, for steps that have more than rows.
+    pub(crate) fn all(&self) -> &HashMap<String, String> {
+        &self.0
+    }
+
     /// Those of `rows` that exceeded their time, and the rows without them.
     pub(crate) fn set_aside(
         &self,

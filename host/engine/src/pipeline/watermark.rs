@@ -93,6 +93,11 @@ impl Watermarks {
         self.given_us.clone()
     }
 
+    /// The watermark of an entry in the newest batch.
+    pub(crate) fn of(&self, entry: usize) -> Option<i64> {
+        self.given_us[entry]
+    }
+
     /// Whether another batch without rows would have other watermarks than the newest one.
     pub(crate) fn would_advance(&self, nodes: &[TimeNode]) -> bool {
         self.clone().advance(nodes) != self.given_us

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Fields, Schema};
 use arrow_select::take::take_record_batch;
 
 use super::filter::{failed, rejected};
@@ -44,6 +44,12 @@ impl Keys {
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The key columns.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        self.projection.schema().fields()
     }
 
     /// The columns of the input that are keys as they are.

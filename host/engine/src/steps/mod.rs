@@ -5,6 +5,7 @@ mod dedup;
 mod filter;
 mod grouped;
 mod join;
+mod keyed;
 mod keys;
 mod on_time;
 mod select;
@@ -13,6 +14,7 @@ mod split;
 pub mod top;
 mod wasm;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use arrow_array::RecordBatch;
@@ -28,6 +30,7 @@ pub use grouped::{GroupedError, GroupedParts, GroupedPlan};
 pub use join::{
     JoinError, JoinInput, JoinKey, JoinKind, JoinParts, JoinPlan, TableJoin, TableJoinParts, TableJoinPlan,
 };
+pub use keyed::{Operator, StateParts, StatePlan, TimerClock};
 pub use keys::Keys;
 pub use select::Select;
 pub use split::Split;
@@ -148,6 +151,21 @@ pub trait KeyedStep: Send {
     /// When the batch cannot go on.
     fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError>;
 
+    /// What the step found out after `accumulate` that it cannot take; asked once, after `emit`. Steps that
+    /// refuse rows only when they come have nothing to say.
+    fn refusals(&mut self) -> Refusals {
+        Refusals::default()
+    }
+
+    /// Before `merge`: what exceeded its time when the batch ran first, with what was said of it. Rows
+    /// among that do not come to the step; timers have to be left alone. Steps without timers need not listen.
+    fn forewarn(&mut self, _timed_out: &HashMap<String, String>) {}
+
+    /// When the earliest timer is due, or a time before that; asked after each batch and after recovery.
+    fn earliest_timer_us(&mut self) -> Option<i64> {
+        None
+    }
+
     /// The state of this worker's keys: all of it, or what changed since the last call. Deltas
     /// applied in order after the full copy give the state. Called between batches.
     ///
@@ -180,6 +198,37 @@ pub trait KeyedStep: Send {
 
     /// Keys in memory and about how many bytes they take.
     fn size(&self) -> StateSize;
+}
+
+/// What a keyed step could not take, though it had come on time.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals {
+    /// Rows, piece by piece.
+    pub rows: Vec<RefusedRows>,
+    /// Timers.
+    pub timers: Vec<LostTimer>,
+}
+
+/// Rows of a keyed step's input of which some were refused.
+#[derive(Clone, Debug)]
+pub struct RefusedRows {
+    /// The input by which they came.
+    pub port: usize,
+    /// The rows.
+    pub rows: RecordBatch,
+    /// Which of them, and why.
+    pub refused: Vec<RejectedRow>,
+}
+
+/// A timer that breaks the operator and is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostTimer {
+    /// Its time and its key, as JSON.
+    pub text: String,
+    /// What went wrong.
+    pub kind: DeadLetterKind,
+    /// Why, in words that say what becomes of the key.
+    pub reason: String,
 }
 
 /// How much of the state a snapshot holds.

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use millstream_engine::pipeline::{PipelineSpec, PluginRef, Plugins, SpecError, StepSpec};
+use millstream_engine::pipeline::{PipelineSpec, PluginRef, Plugins, SpecError};
 use millstream_wasm::Plugin;
 
 use crate::catalog::{Catalog, PluginRow};
@@ -85,16 +85,16 @@ impl Registry {
         Ok(())
     }
 
-    /// Checks the config of every `wasm` step against its operator's schema. References that lead
+    /// Checks the config of every step that runs a plugin against its operator's schema. References that lead
     /// nowhere are left to the engine, which reports them in their place.
     pub(crate) fn check_configs(&self, spec: &PipelineSpec, pinned: &HashSet<String>) -> Vec<SpecError> {
         let Ok(rows) = self.rows() else { return Vec::new() };
         let mut errors = Vec::new();
         for (name, step) in &spec.steps {
-            let StepSpec::Wasm(wasm) = step else { continue };
-            let Ok(reference) = reference::parse(&wasm.operator) else { continue };
+            let Some((operator, config)) = step.operator() else { continue };
+            let Ok(reference) = reference::parse(operator) else { continue };
             let Ok((_, operator)) = reference::resolve(&rows, &reference, pinned) else { continue };
-            let wrong = schema::check(&operator.config_schema, &wasm.config);
+            let wrong = schema::check(&operator.config_schema, config);
             errors.extend(wrong.into_iter().map(|error| error.under(&format!("steps.{name}.config"))));
         }
         errors

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Attempt, Failure};
-use crate::batch::BatchId;
+use crate::batch::{BatchId, Payload};
 use crate::checkpoint::{BatchPlan, SourcePart};
+use crate::pipeline::graph::Role;
 use crate::source::Limits;
 
 /// A plan, and how the sources stood when it was made.
@@ -34,7 +35,8 @@ impl Attempt<'_> {
         let replays = self.due_replays()?;
         let (planned, finished) = self.ask_sources(self.batch.next(), replays)?;
         let time_passes = !self.keyed.is_empty() && self.watermarks.would_advance(&self.times);
-        if planned.plan.is_empty() && !time_passes {
+        let timers_are_due = self.timers.are_due(planned.plan.now_us, |entry| self.watermarks.of(entry));
+        if planned.plan.is_empty() && !time_passes && !timers_are_due {
             return Ok((None, finished));
         }
         self.last_start = Some(started);
@@ -91,14 +93,20 @@ impl Attempt<'_> {
         ids.retain(|id| !self.uncommitted.iter().any(|executed| executed.replayed.contains(id)));
         let mut due = Vec::with_capacity(ids.len());
         for letter in self.store.letters(&self.store.unreplayed(&ids)?)? {
-            if self.deployment.graph.find(&letter.entry).is_some() {
-                due.push(letter.id);
-            } else {
-                let message =
-                    format!("dead letter {} stays: the pipeline has no such entry any more", letter.id);
-                let (events, clock) = (&self.shared.events, &*self.shared.env.clock);
-                self.reporter.log(events, clock, "warn", Some(&letter.entry), message);
-            }
+            let entry = self.deployment.graph.find(&letter.entry);
+            let is_row = matches!(letter.payload, Payload::Row { .. });
+            let is_source = |entry: usize| self.deployment.graph.nodes[entry].role == Role::Source;
+            let why = match entry {
+                None => "the pipeline has no such entry any more",
+                Some(entry) if !is_row && !is_source(entry) => "it is a timer, which cannot be run again",
+                Some(_) => {
+                    due.push(letter.id);
+                    continue;
+                }
+            };
+            let message = format!("dead letter {} stays: {why}", letter.id);
+            let (events, clock) = (&self.shared.events, &*self.shared.env.clock);
+            self.reporter.log(events, clock, "warn", Some(&letter.entry), message);
         }
         Ok(due)
     }

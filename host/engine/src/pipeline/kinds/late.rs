@@ -32,11 +32,16 @@ impl LatePolicy {
 
     /// A keyed step whose rows leave it as `outlet`; late ones are as they came in.
     pub(super) fn entry(self, plan: impl KeyedPlan + 'static, outlet: Outlet, input: &Outlet) -> Entry {
-        let (late, outlets) = match self {
+        let (late, outlets) = self.outlets(outlet, input);
+        Entry { outlets, what: What::Keyed { plan: Box::new(plan), late } }
+    }
+
+    /// What becomes of late rows, and the ways out of a step.
+    pub(super) fn outlets(self, outlet: Outlet, input: &Outlet) -> (LateRows, Vec<Outlet>) {
+        match self {
             Self::DeadLetter => (LateRows::DeadLetters, vec![outlet]),
             Self::Drop => (LateRows::Dropped, vec![outlet]),
             Self::Side => (LateRows::Output(1), vec![outlet, input.clone()]),
-        };
-        Entry { outlets, what: What::Keyed { plan: Box::new(plan), late } }
+        }
     }
 }

@@ -9,6 +9,7 @@ mod late;
 mod named;
 mod select;
 mod split;
+mod state;
 mod time;
 mod top;
 mod union;
@@ -30,6 +31,8 @@ pub use late::LatePolicy;
 pub use named::{Keyed, Named};
 pub use select::SelectSpec;
 pub use split::SplitSpec;
+pub(crate) use state::StateEntry;
+pub use state::{StateSpec, TimerSpec};
 pub(crate) use time::timestamp_column;
 pub use top::{TopBody, TopSpec};
 pub use union::UnionSpec;
@@ -58,6 +61,8 @@ pub enum StepSpec {
     Join(JoinSpec),
     /// The first rows of each group in an order.
     Top(TopSpec),
+    /// A plugin's keyed operator.
+    State(StateSpec),
 }
 
 /// Reads a step of one kind.
@@ -73,6 +78,7 @@ const KINDS: &[(&str, Read)] = &[
     ("dedup", |step| read(step).map(StepSpec::Dedup)),
     ("join", |step| read(step).map(StepSpec::Join)),
     ("top", |step| read(step).map(StepSpec::Top)),
+    ("state", |step| read(step).map(StepSpec::State)),
 ];
 
 /// What the engine asks of every kind.
@@ -148,6 +154,7 @@ impl StepSpec {
             Self::Dedup(_) => "dedup",
             Self::Join(_) => "join",
             Self::Top(_) => "top",
+            Self::State(_) => "state",
         }
     }
 
@@ -162,6 +169,17 @@ impl StepSpec {
             Self::Dedup(step) => step,
             Self::Join(step) => step,
             Self::Top(step) => step,
+            Self::State(step) => step,
+        }
+    }
+
+    /// The operator of a plugin that the step runs, as it is written, and its config.
+    #[must_use]
+    pub fn operator(&self) -> Option<(&str, &Value)> {
+        match self {
+            Self::Wasm(step) => Some((&step.operator, &step.config)),
+            Self::State(step) => Some((&step.operator, &step.config)),
+            _ => None,
         }
     }
 
@@ -201,7 +219,8 @@ fn of_kind(kind: &str, error: SpecError) -> SpecError {
 }
 
 /// Keys that several kinds have: no misspelt kinds.
-const COMMON: [&str; 7] = ["from", "config", "on_fault", "deadline", "memory", "emit", "late"];
+const COMMON: [&str; 10] =
+    ["from", "config", "on_fault", "deadline", "memory", "emit", "late", "by", "timers", "ttl"];
 
 fn no_kind(map: &Map<String, Value>) -> String {
     let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();

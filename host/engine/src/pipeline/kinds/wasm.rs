@@ -52,7 +52,7 @@ pub enum FaultPolicy {
     Fail,
 }
 
-fn no_config() -> Value {
+pub(super) fn no_config() -> Value {
     Value::Object(Map::new())
 }
 
@@ -80,53 +80,27 @@ impl WasmPlan {
     }
 }
 
-impl WasmSpec {
-    fn limits(&self) -> Option<Limits> {
-        if self.deadline.is_none() && self.memory.is_none() {
-            return None;
-        }
-        let mut limits = Limits::default();
-        if let Some(deadline) = self.deadline {
-            limits.deadline_ms = u64::try_from(deadline.duration().as_millis()).unwrap_or(u64::MAX).max(1);
-        }
-        if let Some(memory) = self.memory {
-            limits.memory_bytes_max = usize::try_from(memory.0).unwrap_or(usize::MAX);
-        }
-        Some(limits)
-    }
-
-    fn find(&self, env: &Environment) -> Result<(PluginRef, Plugin), SpecError> {
-        let wrong = |message: String| SpecError::new("wasm", message);
-        let reference: PluginRef = self.operator.parse().map_err(wrong)?;
-        let plugin = env.plugins.find(&reference).map_err(wrong)?;
-        Ok((reference, plugin))
-    }
-}
-
 impl Kind for WasmSpec {
     fn inputs(&self) -> Vec<(String, &str)> {
         vec![("from".to_owned(), &self.from)]
     }
 
     fn check_alone(&self, env: &Environment) -> Result<(), SpecError> {
-        self.find(env).map(drop)
+        find(env, "wasm", &self.operator).map(drop)
     }
 
     fn plan(&self, env: &Environment, inputs: &[&Outlet]) -> Result<Entry, SpecError> {
         let input = inputs[0];
-        let (reference, plugin) = self.find(env)?;
+        let (reference, plugin) = find(env, "wasm", &self.operator)?;
         let plan = WasmPlan {
             plugin,
             operator: reference.operator,
             config: self.config.to_string(),
             input: Arc::clone(&input.schema),
-            limits: self.limits(),
+            limits: limits(self.deadline, self.memory),
             on_fault: self.on_fault,
         };
-        let transform = plan.open(Arc::new(Deaf)).map_err(|error| match error {
-            CallError::Answered(message) => SpecError::new("config", message),
-            other => SpecError::new("wasm", other.to_string()),
-        })?;
+        let transform = plan.open(Arc::new(Deaf)).map_err(|error| not_opened("wasm", error))?;
         let schema = transform.output_schema();
         let is_time = |column: &usize| matches!(schema.field(*column).data_type(), DataType::Timestamp(..));
         let event_time = input.event_time.and_then(|time| {
@@ -137,8 +111,39 @@ impl Kind for WasmSpec {
     }
 }
 
+/// The plugin that a step names under the key `path`.
+pub(super) fn find(env: &Environment, path: &str, operator: &str) -> Result<(PluginRef, Plugin), SpecError> {
+    let wrong = |message: String| SpecError::new(path, message);
+    let reference: PluginRef = operator.parse().map_err(wrong)?;
+    let plugin = env.plugins.find(&reference).map_err(wrong)?;
+    Ok((reference, plugin))
+}
+
+/// Limits of a step's own; none where all are the runtime's.
+pub(super) fn limits(deadline: Option<Span>, memory: Option<ByteSize>) -> Option<Limits> {
+    if deadline.is_none() && memory.is_none() {
+        return None;
+    }
+    let mut limits = Limits::default();
+    if let Some(deadline) = deadline {
+        limits.deadline_ms = u64::try_from(deadline.duration().as_millis()).unwrap_or(u64::MAX).max(1);
+    }
+    if let Some(memory) = memory {
+        limits.memory_bytes_max = usize::try_from(memory.0).unwrap_or(usize::MAX);
+    }
+    Some(limits)
+}
+
+/// Why an operator that a step names under the key `path` does not open.
+pub(super) fn not_opened(path: &str, error: CallError) -> SpecError {
+    match error {
+        CallError::Answered(message) => SpecError::new("config", message),
+        other => SpecError::new(path, other.to_string()),
+    }
+}
+
 /// At deployment nobody listens to what an operator says in `open`.
-struct Deaf;
+pub(super) struct Deaf;
 
 impl Observer for Deaf {
     fn log(&self, _: Level, _: &str) {}

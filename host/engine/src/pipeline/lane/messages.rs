@@ -82,6 +82,8 @@ pub(crate) struct Report {
     pub(crate) counts: Vec<Counts>,
     /// By entry; only keyed steps have a size.
     pub(crate) sizes: Vec<Option<StateSize>>,
+    /// By entry: when its earliest timer is due, or a time before that.
+    pub(crate) timers_us: Vec<Option<i64>>,
     /// Rows that exceeded their time.
     pub(crate) timed_out: Vec<TimedOut>,
 }

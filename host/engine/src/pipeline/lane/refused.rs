@@ -10,11 +10,12 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 
 use super::{Lane, LaneFailure, LateRows, Persistence, Run, Stop};
-use crate::batch::{BatchCtx, DeadLetterKind};
+use crate::batch::{BatchCtx, DeadLetter, DeadLetterKind, Payload};
+use crate::checkpoint::TimedOut;
 use crate::pipeline::kinds::FaultPolicy;
 use crate::pipeline::letter::row_letters;
 use crate::pipeline::verdict::verdicts;
-use crate::steps::RejectedRow;
+use crate::steps::{LostTimer, Refusals, RejectedRow};
 
 impl Lane {
     /// Remembers the rows that exceeded their time, for the batch's plan.
@@ -27,9 +28,14 @@ impl Lane {
     ) -> Result<(), Stop> {
         let name = &self.entries[entry].name;
         let new = verdicts(name, rows, refused).map_err(|error| self.failed(entry, error.to_string()))?;
+        self.keep_timed_out(run, entry, new)
+    }
+
+    fn keep_timed_out(&mut self, run: &Run, entry: usize, new: Vec<TimedOut>) -> Result<(), Stop> {
+        let name = &self.entries[entry].name;
         if let (true, Some(first)) = (run.settled, new.first()) {
             let message = format!(
-                "batch {} was run before, and a row that passed then exceeds its time now: {}; a larger `deadline` of \
+                "batch {} was run before, and what passed then exceeds its time now: {}; a larger `deadline` of \
                  the step gives a slower machine more time",
                 run.ctx.batch, first.reason
             );
@@ -38,6 +44,54 @@ impl Lane {
         }
         self.report.timed_out.extend(new);
         Ok(())
+    }
+
+    /// What a keyed step found out that it cannot take.
+    pub(super) fn refuse_all(
+        &mut self,
+        ctx: &BatchCtx,
+        run: &Run,
+        entry: usize,
+        refusals: Refusals,
+    ) -> Result<(), Stop> {
+        for piece in &refusals.rows {
+            self.keep_verdicts(run, entry, &piece.rows, &piece.refused)?;
+            self.refuse(ctx, run, entry, piece.port, &piece.rows, &piece.refused)?;
+        }
+        // Those that the plan knows of are in it already.
+        let is_new = |timer: &&LostTimer| {
+            timer.kind == DeadLetterKind::TimedOut
+                && !run.verdicts.get(&entry).is_some_and(|known| known.all().contains_key(&timer.text))
+        };
+        let step = self.entries[entry].name.to_string();
+        let timed_out = refusals.timers.iter().filter(is_new).map(|timer| TimedOut {
+            step: step.clone(),
+            row: timer.text.clone(),
+            reason: timer.reason.clone(),
+        });
+        self.keep_timed_out(run, entry, timed_out.collect())?;
+        refusals.timers.into_iter().try_for_each(|timer| self.lose_timer(ctx, entry, timer))
+    }
+
+    fn lose_timer(&mut self, ctx: &BatchCtx, entry: usize, timer: LostTimer) -> Result<(), Stop> {
+        let LostTimer { text, kind, reason } = timer;
+        match self.entries[entry].on_fault {
+            FaultPolicy::Fail => {
+                let message = format!("on_fault is `fail`, and a timer was lost, {text}: {reason} ({kind})");
+                Err(self.failed(entry, message))
+            }
+            FaultPolicy::Drop => {
+                self.report.counts[entry].dropped += 1;
+                Ok(())
+            }
+            FaultPolicy::DeadLetter => {
+                let name = Arc::clone(&self.entries[entry].name);
+                let origin = format!("batch {}, a timer of {name}", ctx.batch);
+                let payload = Payload::Raw(text.into_bytes());
+                self.report.letters.push(DeadLetter { entry: name, kind, reason, origin, payload });
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn refuse(
@@ -54,28 +108,28 @@ impl Lane {
         }
         let is_late = |row: &&RejectedRow| row.kind == DeadLetterKind::Late;
         self.report.counts[entry].late += refused.iter().filter(is_late).count() as u64;
-        let late = self.entries[entry].late;
-        if late == LateRows::DeadLetters || !refused.iter().any(|row| is_late(&row)) {
+        if !refused.iter().any(|row| is_late(&row)) {
             return self.refuse_rest(ctx, entry, input, rows, refused);
         }
         let (late_rows, rest): (Vec<RejectedRow>, Vec<RejectedRow>) =
             refused.iter().cloned().partition(|row| is_late(&row));
         self.refuse_rest(ctx, entry, input, rows, &rest)?;
-        match late {
+        match self.entries[entry].late {
+            LateRows::DeadLetters => self.letters(ctx, entry, input, rows, &late_rows),
             LateRows::Output(port) => {
                 let numbers: UInt32Array = late_rows.iter().map(|row| row.row).collect();
                 let rows = take_record_batch(rows, &numbers);
                 let rows = rows.map_err(|error| self.failed(entry, error.to_string()))?;
                 self.deliver(ctx, run, entry, port, rows)
             }
-            LateRows::Dropped | LateRows::DeadLetters => {
+            LateRows::Dropped => {
                 self.report.counts[entry].dropped += late_rows.len() as u64;
                 Ok(())
             }
         }
     }
 
-    /// Refused rows that are not late, or late ones where those are dead letters.
+    /// Refused rows that are not late.
     fn refuse_rest(
         &mut self,
         ctx: &BatchCtx,
@@ -95,13 +149,22 @@ impl Lane {
                 self.report.counts[entry].dropped += refused.len() as u64;
                 Ok(())
             }
-            FaultPolicy::DeadLetter => {
-                let name = Arc::clone(&self.entries[entry].name);
-                let letters = row_letters(&name, input, ctx.batch, rows, refused);
-                self.report.letters.extend(letters.map_err(|error| self.failed(entry, error))?);
-                Ok(())
-            }
+            FaultPolicy::DeadLetter => self.letters(ctx, entry, input, rows, refused),
         }
+    }
+
+    fn letters(
+        &mut self,
+        ctx: &BatchCtx,
+        entry: usize,
+        input: usize,
+        rows: &RecordBatch,
+        refused: &[RejectedRow],
+    ) -> Result<(), Stop> {
+        let name = Arc::clone(&self.entries[entry].name);
+        let letters = row_letters(&name, input, ctx.batch, rows, refused);
+        self.report.letters.extend(letters.map_err(|error| self.failed(entry, error))?);
+        Ok(())
     }
 }
 

@@ -1,0 +1,5 @@
+//! Random rows, faults, timers, cuts, workers, restarts and replays against a plain model.
+
+mod behaviour;
+mod harness;
+mod model;
