@@ -21,7 +21,7 @@ plugins: setup              ## the stock plugins, in target/wasm32-wasip2/plugin
 test:                       ## everything: format, lints, unit and whole-system tests
 	@scripts/setup.sh test
 	cargo fmt --all --check
-	$(WASM) $(PLUGINS) -p hostile
+	$(WASM) $(PLUGINS) -p hostile -p tally -p tally-next
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo build --release --workspace
 	cargo test --release --workspace

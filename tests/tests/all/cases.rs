@@ -14,7 +14,7 @@ const CUTS: [&str; 3] = ["", "max_rows: 2", "max_bytes: 40B"];
 
 #[test]
 fn pipelines_give_the_same_whatever_the_delivery_the_workers_and_the_batches() {
-    let (dir, server) = server_with(&["text", "json", "geo", "hostile"]);
+    let (dir, server) = server_with(&["text", "json", "geo", "hostile", "stats", "tally"]);
     let cases = cases();
     assert!(cases.len() >= 15, "{cases:?}");
     let wrong: Vec<String> = cases.iter().flat_map(|case| check(&server, case, dir.path())).collect();

@@ -12,7 +12,7 @@ fn specs(page: &str) -> Vec<String> {
 
 #[test]
 fn every_spec_in_the_documentation_is_sound() {
-    let (_dir, server) = server_with(&["text", "json", "geo"]);
+    let (_dir, server) = server_with(&["text", "json", "geo", "stats"]);
     let folder = millstream_tests::folder().join("../docs");
     let mut found = 0;
     for page in fs::read_dir(folder).expect("the documentation has a folder") {

@@ -105,7 +105,7 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
         (
             "/steps/known",
             json!({ "from": "clicks", "fliter": "true" }),
-            "steps.known: unknown kind of step `fliter`: did you mean `filter`? (known: wasm, filter, select, union, split, aggregate, dedup, join, top)",
+            "steps.known: unknown kind of step `fliter`: did you mean `filter`? (known: wasm, filter, select, union, split, aggregate, dedup, join, top, state)",
         ),
         (
             "/steps/known",
