@@ -66,3 +66,46 @@ fn what_a_join_needs_is_said_with_its_path() {
     let answer = server.post("/v1/pipelines/validate", &spec);
     assert_eq!(answer.status, 200, "{answer:?}");
 }
+
+#[test]
+fn what_a_join_by_window_needs_is_said_with_its_path() {
+    let (_dir, server) = server_with(&[]);
+    let mut spec = sound();
+    spec["sources"]["paid"] = json!({ "type": "file", "path": "/nowhere/paid.csv", "format": "csv",
+        "schema": { "at": "timestamp", "page": "utf8", "window_start": "timestamp" }, "event_time": { "column": "at" } });
+    let join = |more: Value| {
+        let mut join = json!({ "left": "clicks", "right": "clicks", "on": ["page"] });
+        join.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        join
+    };
+    spec["sinks"]["paid_out"] = json!({ "from": "paid", "type": "file", "path": "/nowhere/paid" });
+    let mut wrong = Vec::new();
+    for (join, expected) in [
+        (
+            join(json!({ "window": { "tumbling": "10s" }, "within": "1h" })),
+            "steps.known.join.window: a join has either `window` or `within`",
+        ),
+        (
+            join(json!({ "window": { "session": "30s" } })),
+            "steps.known.join.window.session: a join has no session windows: a session would grow",
+        ),
+        (join(json!({ "window": { "sliding": "10s" } })), "steps.known.join.window.slide: missing"),
+        (
+            join(json!({ "window": { "sliding": "1s", "slide": "2s" } })),
+            "steps.known.join.window.sliding: windows of 1000000 us every 2000000 us leave gaps",
+        ),
+        (join(json!({ "window": {} })), "steps.known.join.window: a join's window is one of"),
+        (join(json!({ "window": { "tumblin": "10s" } })), "steps.known: join.window: unknown key `tumblin`"),
+        (
+            join(json!({ "window": { "tumbling": "10s" }, "right": "paid" })),
+            "steps.known.join.window: the output begins with `window_start` and `window_end`, and the rows have a column `window_start`",
+        ),
+    ] {
+        spec["steps"]["known"] = json!({ "join": join });
+        let found = errors(&server, &spec);
+        if !found.iter().any(|error| error.starts_with(expected)) {
+            wrong.push(format!("{join} should say {expected}\nbut says {found:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}

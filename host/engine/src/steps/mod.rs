@@ -29,6 +29,7 @@ pub use filter::Filter;
 pub use grouped::{GroupedError, GroupedParts, GroupedPlan};
 pub use join::{
     JoinError, JoinInput, JoinKey, JoinKind, JoinParts, JoinPlan, TableJoin, TableJoinParts, TableJoinPlan,
+    WindowJoinParts, WindowJoinPlan,
 };
 pub use keyed::{Operator, StateParts, StatePlan, TimerClock};
 pub use keys::Keys;

@@ -31,7 +31,7 @@ mod tests {
     fn the_schema_holds_the_spec_and_the_connectors() {
         let schema = spec_schema([("FileSource".to_owned(), json!({ "type": "object" }))].into());
         assert_eq!(schema["$defs"]["FileSource"]["type"], "object");
-        for key in ["name", "delivery", "trigger", "sources", "steps", "sinks"] {
+        for key in ["name", "delivery", "trigger", "sources", "tables", "steps", "sinks"] {
             assert!(schema["properties"][key].is_object(), "{key}");
         }
         let spec = json!({ "name": "x", "sources": {}, "sinks": {} });

@@ -1,4 +1,6 @@
-//! `join`: rows of two streams that belong together.
+//! `join`: rows of two streams that belong together, or of a stream and a table.
+
+mod window;
 
 use std::sync::Arc;
 
@@ -16,9 +18,11 @@ use crate::pipeline::error::SpecError;
 use crate::pipeline::units::Span;
 use crate::steps::{
     JoinError, JoinInput, JoinKey, JoinKind as StepKind, JoinParts, JoinPlan, KeyedPlan, TableJoinParts,
-    TableJoinPlan,
+    TableJoinPlan, WindowJoinParts, WindowJoinPlan,
 };
 use crate::table::TableView;
+
+pub use window::JoinWindow;
 
 /// A `join` step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +51,9 @@ pub struct JoinBody {
     /// How far apart their event times may be; not with a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
+    /// In place of `within`: rows of the same window belong together, which come out when it closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<JoinWindow>,
 }
 
 /// Which rows a join emits.
@@ -194,16 +201,20 @@ impl JoinSpec {
         self.join.within.map(Within::around).ok_or_else(|| {
             let message = "missing: a match might come at any time, so each row would be kept for ever; say how far \
                            apart the event times of two rows may be: `within: 1h`, or \
-                           `within: { before: 5min, after: 1h }`, the right row before or after the left one";
+                           `within: { before: 5min, after: 1h }`, the right row before or after the left one; or join \
+                           rows of the same window: `window: { tumbling: 10s }`";
             SpecError::new("join.within", message)
         })
     }
 
     fn with_table(&self, left: &Outlet, table: &TableView) -> Result<Entry, SpecError> {
-        if self.join.within.is_some() {
-            let message = "the right side is a table, whose rows have no event time: each row that comes sees the \
-                           version of its batch; leave `within` out";
-            return Err(SpecError::new("join.within", message));
+        let bound = [("within", self.join.within.is_some()), ("window", self.join.window.is_some())];
+        if let Some((key, _)) = bound.into_iter().find(|(_, is_given)| *is_given) {
+            let message = format!(
+                "the right side is a table, whose rows have no event time: each row that comes sees the version of its \
+                 batch; leave `{key}` out"
+            );
+            return Err(SpecError::new(format!("join.{key}"), message));
         }
         if self.late != LatePolicy::DeadLetter {
             return Err(SpecError::new(
@@ -220,6 +231,20 @@ impl JoinSpec {
         let plan = TableJoinPlan::new(parts).map_err(in_spec)?;
         let outlet = Outlet::stream(Arc::clone(plan.schema()), left.event_time);
         Ok(Entry::one(outlet, What::TableJoin(plan)))
+    }
+
+    fn by_window(&self, window: &JoinWindow, left: &Outlet, right: &Outlet) -> Result<Entry, SpecError> {
+        let plan = WindowJoinPlan::new(WindowJoinParts {
+            inputs: [side(left, "left")?, side(right, "right")?],
+            on: self.join.on.keys(),
+            kind: self.join.kind.into(),
+            windows: window.windows()?,
+            lateness_us: window.lateness.us(),
+        });
+        let plan = plan.map_err(in_spec)?;
+        let late = self.late_rows(left, right)?;
+        let outlet = Outlet::stream(Arc::clone(plan.schema()), Some(plan.event_time()));
+        Ok(self.late.entry(plan, outlet, &late))
     }
 
     /// Late rows of both sides, for those who take them.
@@ -269,10 +294,26 @@ impl Kind for JoinSpec {
         [Takes::Rows, Takes::Either][input]
     }
 
-    fn plan(&self, _: &Environment, inputs: &[&Outlet]) -> Result<Entry, SpecError> {
+    fn check_alone(&self, _: &Environment) -> Result<(), SpecError> {
+        match (&self.join.window, self.join.within) {
+            (Some(_), Some(_)) => {
+                let message = "a join has either `window` or `within`: rows of the same window belong together, or rows \
+                               that are so near each other";
+                Err(SpecError::new("join.window", message))
+            }
+            (Some(window), None) => window.windows().map(drop),
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn plan(&self, env: &Environment, inputs: &[&Outlet]) -> Result<Entry, SpecError> {
+        self.check_alone(env)?;
         let (left, right) = (inputs[0], inputs[1]);
         if let Some(table) = &right.table {
             return self.with_table(left, table);
+        }
+        if let Some(window) = &self.join.window {
+            return self.by_window(window, left, right);
         }
         let around = self.around()?;
         let plan = JoinPlan::new(JoinParts {

@@ -26,7 +26,7 @@ use super::error::{SpecError, read, unknown_name};
 pub use aggregate::{AggregateBody, AggregateSpec, Emit, WindowSpec};
 pub use dedup::{DedupBody, DedupSpec};
 pub use filter::FilterSpec;
-pub use join::{Around, JoinBody, JoinKind, JoinOn, JoinSpec, Within};
+pub use join::{Around, JoinBody, JoinKind, JoinOn, JoinSpec, JoinWindow, Within};
 pub use late::LatePolicy;
 pub use named::{Keyed, Named};
 pub use select::SelectSpec;

@@ -8,7 +8,7 @@
 
 mod cold;
 mod config;
-mod placement;
+pub(super) mod placement;
 mod results;
 mod sessions;
 mod snapshot;

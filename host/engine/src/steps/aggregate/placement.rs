@@ -8,7 +8,7 @@ use crate::steps::on_time::{show, without_time};
 use crate::windows::{Window, Windows};
 
 /// Where a chunk's rows belong.
-pub(super) enum Placement {
+pub(in crate::steps) enum Placement {
     /// All rows to one pane of open windows: the usual case, found without looking at each row.
     One(Window),
     /// Rows to several panes, these in ascending order; or some to none.
@@ -21,7 +21,7 @@ pub(super) enum Placement {
 }
 
 /// Finds where rows belong. There is at least one row.
-pub(super) fn place(
+pub(in crate::steps) fn place(
     windows: &Windows,
     times: &TimestampMicrosecondArray,
     time_name: &str,

@@ -3,12 +3,14 @@
 //! Both sides are kept by key until the watermark says that no match can come. A pair is found when
 //! the later of its rows comes, so what comes out does not depend on the order of rows.
 
+mod index;
 mod output;
 mod snapshot;
 mod step;
 mod table;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use arrow_schema::SchemaRef;
 use self::output::Output;
 use self::step::Join;
 pub use self::table::{TableJoin, TableJoinParts, TableJoinPlan};
+pub use self::window::{WindowJoinParts, WindowJoinPlan};
 use super::{KeyedPlan, KeyedStep, Keys, StepError};
 use crate::batch::{EventTime, type_name};
 use crate::expr::Expr;

@@ -10,12 +10,12 @@ use arrow_select::take::{take, take_record_batch};
 
 use super::super::filter::failed;
 use super::super::{Applied, Keys, Step, StepError};
+use super::index::Index;
 use super::output::Output;
-use super::step::by_key;
 use super::{EqualKeys, JoinError, JoinKey, JoinKind, equal_keys};
 use crate::batch::BatchCtx;
-use crate::state::{GroupTable, KeyCodec};
-use crate::table::{TableVersion, TableView};
+use crate::state::KeyCodec;
+use crate::table::TableView;
 
 /// Rows that one chunk may become, which is held in memory as a whole.
 const MATCHES_MAX: usize = 1 << 22;
@@ -42,7 +42,7 @@ pub struct TableJoinPlan {
     output: Output,
     schema: SchemaRef,
     /// Guards the index of the newest version; whoever needs it first makes it while the others wait.
-    index: Arc<Mutex<Option<Arc<Index>>>>,
+    index: Arc<Mutex<Option<Arc<Indexed>>>>,
 }
 
 impl TableJoinPlan {
@@ -91,44 +91,9 @@ impl TableJoinPlan {
 
 /// The rows of a version by key.
 #[derive(Debug)]
-struct Index {
+struct Indexed {
     version: u64,
-    /// Rows that have a key, in the table's order.
-    rows: RecordBatch,
-    groups: GroupTable,
-    /// By group, where its rows begin in `members`; one more for the end.
-    starts: Vec<u32>,
-    /// Rows by group, each group's in the table's order.
-    members: Vec<u32>,
-}
-
-impl Index {
-    fn new(version: &TableVersion, keys: &Keys, codec: &KeyCodec) -> Result<Self, StepError> {
-        // A row without a key, or whose key cannot be computed, matches nothing.
-        let keyed = keys.of(&version.rows)?;
-        let (rows, keys, _) = by_key(keyed.rows, keyed.keys)?;
-        let keys = codec.encode(&keys, rows.num_rows()).map_err(failed)?;
-        let (mut groups, mut ids) = (GroupTable::default(), Vec::new());
-        groups.groups(&keys, &mut ids).map_err(failed)?;
-        let mut starts = vec![0u32; groups.len() + 1];
-        ids.iter().for_each(|group| starts[*group as usize + 1] += 1);
-        for group in 0..groups.len() {
-            starts[group + 1] += starts[group];
-        }
-        let mut next = starts.clone();
-        let mut members = vec![0; ids.len()];
-        for (row, group) in (0u32..).zip(&ids) {
-            let place = &mut next[*group as usize];
-            members[*place as usize] = row;
-            *place += 1;
-        }
-        Ok(Self { version: version.number, rows, groups, starts, members })
-    }
-
-    fn of_group(&self, group: u32) -> &[u32] {
-        let at = group as usize;
-        &self.members[self.starts[at] as usize..self.starts[at + 1] as usize]
-    }
+    index: Index,
 }
 
 /// A join with a table on one worker.
@@ -136,12 +101,12 @@ impl Index {
 pub struct TableJoin {
     plan: TableJoinPlan,
     codec: KeyCodec,
-    index: Option<Arc<Index>>,
+    index: Option<Arc<Indexed>>,
 }
 
 impl TableJoin {
     /// The index of the version that the batch sees.
-    fn index(&mut self) -> Result<Arc<Index>, StepError> {
+    fn index(&mut self) -> Result<Arc<Indexed>, StepError> {
         let version = self.plan.table.version();
         if let Some(index) = self.index.as_ref().filter(|index| index.version == version.number) {
             return Ok(Arc::clone(index));
@@ -152,8 +117,10 @@ impl TableJoin {
             None => {
                 // The old one goes before the new one is made.
                 (*shared, self.index) = (None, None);
-                let index = Arc::new(Index::new(&version, &self.plan.keys[1], &self.codec)?);
-                Arc::clone(shared.insert(index))
+                // A row without a key, or whose key cannot be computed, matches nothing.
+                let keyed = self.plan.keys[1].of(&version.rows)?;
+                let (index, _) = Index::new(keyed.rows, keyed.keys, &self.codec)?;
+                Arc::clone(shared.insert(Arc::new(Indexed { version: version.number, index })))
             }
         };
         Ok(Arc::clone(self.index.insert(index)))
@@ -200,7 +167,8 @@ impl Step for TableJoin {
     }
 
     fn apply(&mut self, _: &BatchCtx, input: &RecordBatch) -> Result<Applied, StepError> {
-        let index = self.index()?;
+        let indexed = self.index()?;
+        let Indexed { version, index } = &*indexed;
         let keyed = self.plan.keys[0].of(input)?;
         let left = keyed.rows;
         let keys = self.codec.encode(&keyed.keys, left.num_rows()).map_err(failed)?;
@@ -213,7 +181,7 @@ impl Step for TableJoin {
                 (filter_record_batch(&left, &kept).map_err(failed)?, Vec::new())
             }
             kind => {
-                let (lefts, rights) = self.pairs(&index, &found, kind == JoinKind::Left)?;
+                let (lefts, rights) = self.pairs(index, &found, kind == JoinKind::Left)?;
                 let column = |i: &usize| take(index.rows.column(*i), &rights, None);
                 let [_, right] = self.plan.output.of_pairs();
                 let right = right.iter().map(column).collect::<Result<Vec<ArrayRef>, _>>().map_err(failed)?;
@@ -228,7 +196,7 @@ impl Step for TableJoin {
             }
         };
         let rows = left.num_rows();
-        let version: ArrayRef = Arc::new(Int64Array::from_value(index.version.cast_signed(), rows));
+        let version: ArrayRef = Arc::new(Int64Array::from_value(version.cast_signed(), rows));
         let columns = left.columns().iter().cloned().chain(right).chain([version]).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let rows = RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(failed)?;

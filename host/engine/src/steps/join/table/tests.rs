@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::BatchId;
+use crate::table::TableVersion;
 
 const KINDS: [JoinKind; 4] = [JoinKind::Inner, JoinKind::Left, JoinKind::Semi, JoinKind::Anti];
 
