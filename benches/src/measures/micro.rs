@@ -1,5 +1,5 @@
-//! The engine's own micro-benchmarks: the cost of the boundary, of grouping, of joining and of
-//! state by key.
+//! The engine's own micro-benchmarks: the cost of the boundary, of grouping, of joining, of state by
+//! key and of SQL.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::{Bench, Outcome};
 pub(super) fn measure(_bench: &Bench, _report: &mut Report) -> Outcome<()> {
     // The cargo that runs this program, so that both use the same toolchain.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    for name in ["boundary", "aggregate", "join", "state"] {
+    for name in ["boundary", "aggregate", "join", "state", "tables"] {
         let status = Command::new(&cargo).args(["bench", "--workspace", "--bench", name]).status()?;
         if !status.success() {
             return Err(format!("cargo bench --bench {name} ended with {status}").into());

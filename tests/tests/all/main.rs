@@ -21,6 +21,7 @@ mod plugins;
 mod run_command;
 mod size;
 mod specs;
+mod sql;
 mod states;
 mod streams;
 mod support;

@@ -17,7 +17,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("expr", &["batch"]),
     ("windows", &["batch"]),
     ("state", &["batch", "sqlite"]),
-    ("steps", &["batch", "expr", "state", "table", "windows"]),
+    ("steps", &["batch", "expr", "sqlite", "state", "table", "windows"]),
     ("journal", &["batch", "source", "sqlite"]),
     ("checkpoint", &["batch", "source", "sqlite"]),
     (

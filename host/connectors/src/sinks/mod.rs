@@ -1,7 +1,6 @@
 //! The sinks by name. Planning looks at the spec alone; files and databases are touched when the
 //! pipeline opens its sink, and rows are visible when a batch is committed.
 
-mod civil;
 mod file;
 mod sqlite;
 mod stdout;

@@ -10,8 +10,7 @@ use arrow_array::types::{Date32Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_json::writer::{LineDelimited, WriterBuilder};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
-
-use super::civil::{write_date, write_timestamp};
+use millstream_engine::sqlite::{write_date, write_timestamp};
 
 /// Writes rows as lines of JSON, each with all columns.
 pub(super) fn write_ndjson(rows: &RecordBatch, out: impl Write) -> Result<(), ArrowError> {

@@ -209,7 +209,7 @@ impl Deployment {
     /// Whether an entry keeps state.
     pub(crate) fn is_keyed(&self, name: &str) -> bool {
         let entry = self.graph.find(name).map(|i| &self.entries[i]);
-        entry.is_some_and(|entry| matches!(entry.what, What::Keyed { .. } | What::State(_)))
+        entry.is_some_and(|entry| entry.what.keeps_state())
     }
 
     /// The kind of an entry: of step or of connector.

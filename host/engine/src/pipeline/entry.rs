@@ -61,6 +61,16 @@ pub(crate) enum What {
     Sink(Box<dyn SinkPlan>),
 }
 
+impl What {
+    /// Whether there is something to look at from one batch to the next.
+    pub(crate) fn keeps_state(&self) -> bool {
+        match self {
+            Self::Keyed { plan, .. } => plan.keeps_state(),
+            other => matches!(other, Self::State(_)),
+        }
+    }
+}
+
 /// A table whose spec is sound; nothing is read yet.
 pub(crate) struct TablePlan {
     pub(crate) reader: Arc<dyn TableReader>,

@@ -144,7 +144,7 @@ impl Graph {
         for node in self.nodes.iter().filter(|node| node.role != Role::Sink) {
             for (port, takers) in node.ports.iter().zip(&node.outputs) {
                 if takers.is_empty() && node.role == Role::Table {
-                    let message = "nothing uses it: name it as the `right` of a `join`, or remove it";
+                    let message = "nothing uses it: name it as the `right` of a `join`, or in the `tables` of a `sql` step, or remove it";
                     unused.push(SpecError::new(node.path(), message));
                 } else if takers.is_empty() && !port.optional {
                     let dot = if port.name.is_empty() { "" } else { "." };
@@ -296,7 +296,7 @@ fn misuse(role: Role, takes: Takes) -> Option<&'static str> {
     match (role, takes) {
         (Role::Sink, _) => Some(": rows end there; take them from where the sink takes them"),
         (Role::Table, Takes::Rows) => Some(
-            ", and this takes rows of a stream: a `join` takes a table as `right`, with the stream as `left`",
+            ", and this takes rows of a stream: a `join` takes a table as `right`, with the stream as `left`, a `sql` step in `tables`",
         ),
         (Role::Source | Role::Step, Takes::Table) => Some(", and this takes a table: name one of `tables`"),
         _ => None,

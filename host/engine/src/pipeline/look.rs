@@ -88,10 +88,7 @@ impl Deployment {
     #[must_use]
     pub fn stateful(&self) -> Vec<String> {
         let pairs = self.graph.nodes.iter().zip(&self.entries);
-        pairs
-            .filter(|(_, entry)| matches!(entry.what, What::Keyed { .. } | What::State(_)))
-            .map(|(node, _)| node.name.to_string())
-            .collect()
+        pairs.filter(|(_, entry)| entry.what.keeps_state()).map(|(node, _)| node.name.to_string()).collect()
     }
 
     /// Gives the state of a step to `take`, a part of the keys after the other, until it has enough and
@@ -132,7 +129,7 @@ impl Deployment {
 
     fn keyed_plan(&self, step: &str) -> Result<&dyn KeyedPlan, LookError> {
         match self.graph.find(step).map(|i| &self.entries[i].what) {
-            Some(What::Keyed { plan, .. }) => Ok(&**plan),
+            Some(What::Keyed { plan, .. }) if plan.keeps_state() => Ok(&**plan),
             Some(What::State(state)) => Ok(state),
             _ => Err(LookError::NoState { step: step.to_owned(), known: self.stateful() }),
         }

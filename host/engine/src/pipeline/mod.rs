@@ -49,8 +49,8 @@ pub use draft::Draft;
 pub use error::{SpecError, read, unknown_name};
 pub use kinds::{
     AggregateBody, AggregateSpec, Around, DedupBody, DedupSpec, Emit, FaultPolicy, FilterSpec, JoinBody,
-    JoinKind, JoinOn, JoinSpec, JoinWindow, Keyed, LatePolicy, Named, SelectSpec, SplitSpec,
-    StateSpec, StepSpec, TimerSpec, TopBody, TopSpec, UnionSpec, WasmSpec, WindowSpec, Within,
+    JoinKind, JoinOn, JoinSpec, JoinWindow, Keyed, LatePolicy, Named, SelectSpec, SplitSpec, SqlSpec,
+    SqlTables, StateSpec, StepSpec, TimerSpec, TopBody, TopSpec, UnionSpec, WasmSpec, WindowSpec, Within,
 };
 pub use letter::rows_as_json;
 pub use look::{LookError, StateRows};

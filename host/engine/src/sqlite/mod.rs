@@ -1,6 +1,9 @@
 //! How every database of a pipeline is opened: write-ahead log, format version, foreign files refused.
-//! What is in them is the business of the rooms that open them. And how SQLite's values become columns.
+//! What is in them is the business of the rooms that open them. And how
+//! columns become SQLite's values and back.
 
+mod bind;
+mod civil;
 mod error;
 mod values;
 
@@ -9,6 +12,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+pub use bind::{BoundColumn, bound_columns};
+pub use civil::{CivilText, write_date, write_timestamp};
 pub use error::{StoreError, is_full};
 pub use values::ValueColumn;
 

@@ -11,6 +11,7 @@ mod on_time;
 mod select;
 mod shuffle;
 mod split;
+pub mod sql;
 pub mod top;
 mod wasm;
 
@@ -84,6 +85,11 @@ pub trait KeyedPlan: Send + Sync {
     /// is a budget.
     fn can_spill(&self) -> bool {
         false
+    }
+
+    /// Whether it remembers anything from one batch to the next; if not, there is nothing to look at.
+    fn keeps_state(&self) -> bool {
+        true
     }
 
     /// The step on worker `worker` of `workers`.

@@ -6,7 +6,6 @@
 //! it becomes NULL); timestamps and dates as text that SQLite's date functions read and that sorts
 //! as time does (`2026-11-22T13:04:58.000000Z`, `2026-11-22`); binary values as blobs.
 
-mod bind;
 mod error;
 mod order;
 mod sink;

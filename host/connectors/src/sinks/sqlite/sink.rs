@@ -7,14 +7,13 @@ use arrow_array::RecordBatch;
 use millstream_engine::batch::BatchId;
 use millstream_engine::pipeline::SinkCtx;
 use millstream_engine::sink::{Sink, SinkError};
+use millstream_engine::sqlite::{BoundColumn, CivilText, bound_columns};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension, Statement, Transaction, TransactionBehavior, params,
 };
 
-use super::super::civil::CivilText;
 use super::super::io_error;
 use super::SqlitePlan;
-use super::bind::{Column, columns};
 use super::error::sink_error;
 use super::order::{KeyOrder, RowRef, by_key};
 use super::sql::{self, TableSql, same_name};
@@ -165,7 +164,7 @@ impl SqliteSink {
                 self.plan.table
             )));
         }
-        let parts: Option<Vec<Vec<Column<'_>>>> = self.rows.iter().map(columns).collect();
+        let parts: Option<Vec<Vec<BoundColumn<'_>>>> = self.rows.iter().map(bound_columns).collect();
         let parts =
             parts.ok_or_else(|| Misfit::Table("a column has a type that SQLite cannot hold".into()))?;
         self.insert(transaction, fit, &parts, &order.sorted)?;
@@ -179,7 +178,7 @@ impl SqliteSink {
         &self,
         transaction: &Transaction<'_>,
         fit: Fit,
-        parts: &[Vec<Column<'_>>],
+        parts: &[Vec<BoundColumn<'_>>],
         rows: &[RowRef],
     ) -> rusqlite::Result<()> {
         let sql = self.sql();
@@ -203,7 +202,7 @@ impl SqliteSink {
     fn insert_nulls(
         &self,
         transaction: &Transaction<'_>,
-        parts: &[Vec<Column<'_>>],
+        parts: &[Vec<BoundColumn<'_>>],
         rows: &[RowRef],
     ) -> rusqlite::Result<()> {
         let sql = self.sql();
@@ -305,7 +304,7 @@ fn committed(db: &Connection, pipeline_id: &str, entry: &str) -> rusqlite::Resul
 /// Binds the rows one after the other and runs the statement; returns how many rows it changed.
 fn execute(
     statement: &mut Statement<'_>,
-    parts: &[Vec<Column<'_>>],
+    parts: &[Vec<BoundColumn<'_>>],
     rows: &[RowRef],
     text: &mut CivilText,
 ) -> rusqlite::Result<usize> {

@@ -9,6 +9,7 @@ mod late;
 mod named;
 mod select;
 mod split;
+mod sql;
 mod state;
 mod time;
 mod top;
@@ -31,6 +32,7 @@ pub use late::LatePolicy;
 pub use named::{Keyed, Named};
 pub use select::SelectSpec;
 pub use split::SplitSpec;
+pub use sql::{SqlSpec, SqlTables};
 pub(crate) use state::StateEntry;
 pub use state::{StateSpec, TimerSpec};
 pub(crate) use time::timestamp_column;
@@ -63,6 +65,8 @@ pub enum StepSpec {
     Top(TopSpec),
     /// A plugin's keyed operator.
     State(StateSpec),
+    /// A statement of SQLite over batches and tables.
+    Sql(SqlSpec),
 }
 
 /// Reads a step of one kind.
@@ -79,6 +83,7 @@ const KINDS: &[(&str, Read)] = &[
     ("join", |step| read(step).map(StepSpec::Join)),
     ("top", |step| read(step).map(StepSpec::Top)),
     ("state", |step| read(step).map(StepSpec::State)),
+    ("sql", |step| read(step).map(StepSpec::Sql)),
 ];
 
 /// What the engine asks of every kind.
@@ -155,6 +160,7 @@ impl StepSpec {
             Self::Join(_) => "join",
             Self::Top(_) => "top",
             Self::State(_) => "state",
+            Self::Sql(_) => "sql",
         }
     }
 
@@ -169,6 +175,7 @@ impl StepSpec {
             Self::Dedup(step) => step,
             Self::Join(step) => step,
             Self::Top(step) => step,
+            Self::Sql(step) => step,
             Self::State(step) => step,
         }
     }
@@ -219,8 +226,10 @@ fn of_kind(kind: &str, error: SpecError) -> SpecError {
 }
 
 /// Keys that several kinds have: no misspelt kinds.
-const COMMON: [&str; 10] =
-    ["from", "config", "on_fault", "deadline", "memory", "emit", "late", "by", "timers", "ttl"];
+const COMMON: [&str; 12] = [
+    "from", "config", "on_fault", "deadline", "memory", "emit", "late", "by", "timers", "ttl", "tables",
+    "schema",
+];
 
 fn no_kind(map: &Map<String, Value>) -> String {
     let kinds: Vec<&str> = KINDS.iter().map(|(kind, _)| *kind).collect();

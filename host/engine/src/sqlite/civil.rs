@@ -10,15 +10,15 @@ const ERA_DAYS: i64 = 146_097;
 
 /// A buffer that texts are written to. Keeps the newest one: windows repeat the same timestamp
 /// over thousands of rows.
-#[derive(Default)]
-pub(super) struct CivilText {
+#[derive(Debug, Default)]
+pub struct CivilText {
     timestamp_us: Option<i64>,
     text: String,
 }
 
 impl CivilText {
     /// A timestamp in microseconds since the Unix epoch.
-    pub(super) fn timestamp(&mut self, us: i64) -> &str {
+    pub fn timestamp(&mut self, us: i64) -> &str {
         if self.timestamp_us != Some(us) {
             self.text.clear();
             write_timestamp(us, &mut self.text);
@@ -28,7 +28,7 @@ impl CivilText {
     }
 
     /// A date in days since the Unix epoch.
-    pub(super) fn date(&mut self, days: i32) -> &str {
+    pub fn date(&mut self, days: i32) -> &str {
         self.timestamp_us = None;
         self.text.clear();
         write_date(i64::from(days), &mut self.text);
@@ -37,7 +37,7 @@ impl CivilText {
 }
 
 /// Appends a timestamp in microseconds since the Unix epoch.
-pub(super) fn write_timestamp(us: i64, out: &mut String) {
+pub fn write_timestamp(us: i64, out: &mut String) {
     let seconds = us.div_euclid(US_PER_SECOND);
     let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
     write_date(seconds.div_euclid(SECONDS_PER_DAY), out);
@@ -53,7 +53,7 @@ pub(super) fn write_timestamp(us: i64, out: &mut String) {
 }
 
 /// Appends a date in days since the Unix epoch.
-pub(super) fn write_date(days: i64, out: &mut String) {
+pub fn write_date(days: i64, out: &mut String) {
     let (year, month, day) = civil(days);
     if (0..=9999).contains(&year) {
         digits(year, 4, out);
