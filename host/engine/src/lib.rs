@@ -8,6 +8,7 @@ pub mod batch;
 pub mod clock;
 pub mod expr;
 pub mod journal;
+pub mod query;
 pub mod sink;
 pub mod source;
 pub mod sqlite;

@@ -19,6 +19,8 @@ const VISITS: &str = "\
 fn deploy_visits(server: &Server, dir: &Path) {
     let sink = |from: &str| json!({ "from": from, "type": "file", "path": dir.join(from) });
     let compute = json!({ "n": "count()", "mean": "avg(n)" });
+    let table = dir.join("ages.csv");
+    std::fs::write(&table, "user,age\nann,40\nbob,17\n").expect("a table");
     server.deploy(&json!({
         "name": "visits",
         "trigger": { "every": "5ms" },
@@ -28,7 +30,9 @@ fn deploy_visits(server: &Server, dir: &Path) {
             "schema": { "at": "timestamp", "user": "utf8", "n": "int64" },
             "event_time": { "column": "at", "delay": "1h" },
         } },
+        "tables": { "ages": { "type": "file", "path": table, "format": "csv", "schema": { "user": "utf8", "age": "int64" } } },
         "steps": {
+            "aged": { "join": { "left": "visits", "right": "ages", "on": ["user"] } },
             "ever": { "from": "visits", "aggregate": { "by": ["user"], "compute": compute } },
             "windows": { "from": "visits", "aggregate": { "by": ["user"], "window": { "tumbling": "10s" }, "compute": compute }, "emit": "final" },
             "sessions": { "from": "visits", "aggregate": { "by": ["user"], "window": { "session": "5s" }, "compute": compute }, "emit": "final" },
@@ -37,7 +41,7 @@ fn deploy_visits(server: &Server, dir: &Path) {
             "pairs": { "join": { "left": "visits", "right": "once", "on": ["user"], "within": "1min" } },
         },
         "sinks": {
-            "ever_": sink("ever"), "windows_": sink("windows"), "sessions_": sink("sessions"),
+            "aged_": sink("aged"), "ever_": sink("ever"), "windows_": sink("windows"), "sessions_": sink("sessions"),
             "largest_": sink("largest"), "pairs_": sink("pairs"),
         },
     }));
@@ -141,4 +145,44 @@ fn the_command_line_shows_state_also_of_a_stopped_pipeline() {
     assert!(page.out.lines().count() == 2 && page.err.contains("there is more"), "{page:?}");
     let unknown = server.command(&["pipeline", "state", "visits", "evr"]);
     assert!(!unknown.ok && unknown.err.contains("there is no state of `evr`"), "{unknown:?}");
+}
+
+#[test]
+fn state_and_tables_are_asked_in_sql() {
+    let (dir, server) = server_with(&[]);
+    deploy_visits(&server, dir.path());
+    let ask = |sql: &str| server.post("/v1/pipelines/visits/query", &json!({ "sql": sql }));
+    let joined = ask("SELECT user, n, age FROM ever JOIN ages USING (user) WHERE n > 0 ORDER BY age DESC");
+    assert_eq!(joined.status, 200, "{joined:?}");
+    assert_eq!(joined.body["columns"], json!(["user", "n", "age"]));
+    assert_eq!(joined.body["rows"], json!([["ann", 2, 40], ["bob", 1, 17]]));
+    assert!(joined.body["checkpoint"].as_u64() > Some(0) && joined.body["more"] == false, "{joined:?}");
+    let both = ask(
+        "SELECT (SELECT count(*) FROM pairs_left), (SELECT count(*) FROM pairs_right), (SELECT sum(n) FROM windows)",
+    );
+    assert_eq!(both.body["rows"], json!([[3, 2, 4]]), "{both:?}");
+    let refused = |sql: &str| {
+        let answer = ask(sql);
+        (answer.status, text(&answer.body, "detail").to_owned())
+    };
+    let (status, why) = refused("DELETE FROM ever");
+    assert!(status == 400 && why.contains("one SELECT over state and tables"), "{why}");
+    let (status, why) = refused("SELECT * FROM never");
+    assert!(
+        status == 400 && why.contains("no such table: never: there are ") && why.contains("ever"),
+        "{why}"
+    );
+
+    let asked = server.command(&[
+        "query",
+        "visits",
+        "SELECT n AS visits, user FROM ever ORDER BY user",
+        "--limit",
+        "2",
+    ]);
+    assert!(asked.ok && asked.out.starts_with("VISITS  USER\n1\n2       ann\n"), "{asked:?}");
+    assert!(asked.err.contains("as of checkpoint ") && asked.err.contains("there is more"), "{asked:?}");
+    assert_eq!(server.post("/v1/pipelines/visits/stop", &json!({})).status, 200);
+    let stopped = server.command(&["query", "visits", "SELECT count(*) FROM ever"]);
+    assert!(stopped.out.contains('3'), "a stopped pipeline is asked, too: {stopped:?}");
 }

@@ -14,6 +14,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("sink", &["batch"]),
     ("table", &["batch", "source"]),
     ("sqlite", &["batch"]),
+    ("query", &["batch", "sqlite"]),
     ("expr", &["batch"]),
     ("windows", &["batch"]),
     ("state", &["batch", "sqlite"]),
@@ -35,6 +36,7 @@ const ENGINE: &[(&str, &[&str])] = &[
             "steps",
             "journal",
             "checkpoint",
+            "query",
         ],
     ),
 ];

@@ -24,8 +24,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         "rusqlite",
         &[
             "host/engine/src/sqlite/",
-            // The `sql` step stores nothing: its statements run in a database in memory.
+            // The `sql` step and queries store nothing: their statements run in databases in memory.
             "host/engine/src/steps/sql/",
+            "host/engine/src/query/",
             "host/engine/src/checkpoint/",
             "host/engine/src/journal/",
             // State that memory has no room for.

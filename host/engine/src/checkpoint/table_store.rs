@@ -9,14 +9,15 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::ArrowError;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::sqlite::{Durability, StoreError, explain, open_database};
+use crate::sqlite::{BUSY_TIMEOUT, Durability, StoreError, explain, open_database};
 
 /// `MStb`, in ASCII.
 const APPLICATION_ID: i32 = 0x4d53_7462;
 const VERSION: u32 = 1;
+const FILE: &str = "tables.db";
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS versions (
@@ -85,9 +86,30 @@ impl TableStore {
     /// # Errors
     /// When the file cannot be used.
     pub fn open(dir: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let path = dir.join("tables.db");
+        let path = dir.join(FILE);
         let db = open_database(&path, APPLICATION_ID, VERSION, SCHEMA, durability)?;
         Ok(Self { db, path })
+    }
+
+    /// Opens the store to look at it; none while the pipeline has not made it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open_to_look(dir: &Path) -> Result<Option<Self>, StoreError> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let db = Connection::open_with_flags(&path, flags)?;
+            db.busy_timeout(BUSY_TIMEOUT)?;
+            // A version that is found is there to be read, too.
+            db.execute_batch("BEGIN; SELECT 1 FROM versions LIMIT 1")?;
+            Ok(db)
+        };
+        let db = open().map_err(|cause| explain(&path, cause))?;
+        Ok(Some(Self { db, path }))
     }
 
     /// The newest version of a table.

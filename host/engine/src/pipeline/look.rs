@@ -127,7 +127,7 @@ impl Deployment {
         self.keyed_plan(step).map(drop)
     }
 
-    fn keyed_plan(&self, step: &str) -> Result<&dyn KeyedPlan, LookError> {
+    pub(super) fn keyed_plan(&self, step: &str) -> Result<&dyn KeyedPlan, LookError> {
         match self.graph.find(step).map(|i| &self.entries[i].what) {
             Some(What::Keyed { plan, .. }) if plan.keeps_state() => Ok(&**plan),
             Some(What::State(state)) => Ok(state),

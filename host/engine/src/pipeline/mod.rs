@@ -17,6 +17,7 @@ mod guarantee;
 mod kinds;
 
 mod ahead;
+mod ask;
 mod attempt;
 mod checkpointer;
 mod control;
@@ -40,6 +41,7 @@ mod watermark;
 mod progress;
 mod status;
 
+pub use ask::{Answered, AskError};
 pub use connect::{
     Connectors, JOURNAL_BYTES_MAX, OpenSource, Receive, Replay, SinkCtx, SinkPlan, SourceCtx, SourcePlan,
     Wake, Warn,

@@ -84,3 +84,13 @@ impl std::error::Error for StoreError {
         }
     }
 }
+
+/// What SQLite says of a statement, without the statement.
+pub(crate) fn said(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } | rusqlite::Error::SqliteFailure(_, Some(msg)) => {
+            msg.clone()
+        }
+        other => other.to_string(),
+    }
+}

@@ -5,6 +5,7 @@
 mod bind;
 mod civil;
 mod error;
+pub(crate) mod memory;
 mod values;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use bind::{BoundColumn, bound_columns};
 pub use civil::{CivilText, write_date, write_timestamp};
+pub(crate) use error::said;
 pub use error::{StoreError, is_full};
 pub use values::ValueColumn;
 

@@ -47,6 +47,7 @@ surface! {
     "/v1/pipelines/{pipeline}/dead-letters/{id}" => get records::dead_letter;
     "/v1/pipelines/{pipeline}/state" => get state::list;
     "/v1/pipelines/{pipeline}/state/{step}" => get state::show;
+    "/v1/pipelines/{pipeline}/query" => post state::query;
     "/v1/pipelines/{pipeline}/logs" => get records::logs;
     "/v1/pipelines/{pipeline}/tap/{entry}" => get tap::tap;
     "/v1/streams/{stream}" => post streams::push;

@@ -1,14 +1,17 @@
 //! What the steps of a pipeline remember.
 
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use millstream_engine::pipeline::read;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::{BAD_REQUEST, Problem};
-use super::extract::{Answer, Json, Params, Segments};
+use super::extract::{Answer, Json, Params, Segments, read_document};
 use super::{Api, blocking};
-use crate::supervisor::{StateDocument, StatePart, StateSummary};
+use crate::supervisor::{QueryDocument, StateDocument, StatePart, StateSummary, SupervisorError};
 
 /// More in one answer would be a download, not an answer.
 const LIMIT_MAX: u64 = 10_000;
@@ -53,6 +56,37 @@ pub(super) async fn show(
     let key = params.key.as_deref().map(read_key).transpose()?.unwrap_or_default();
     let part = StatePart { key, offset: params.offset, limit: params.limit.min(LIMIT_MAX) };
     blocking(move || api.station.supervisor.state(&name, &step, &part)).await.map(Json)
+}
+
+/// A question in SQL.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Question {
+    /// One SELECT over steps and tables, by their names.
+    sql: String,
+    /// At most so many rows; 1,000 if not given, 10,000 at most.
+    #[serde(default = "rows_default")]
+    limit: u64,
+}
+
+const fn rows_default() -> u64 {
+    1000
+}
+
+/// Answers a SELECT over the state of steps and over tables, as of the newest checkpoint; changes nothing.
+#[utoipa::path(post, path = "/v1/pipelines/{pipeline}/query", tag = "state", params(("pipeline" = String, Path)),
+    request_body(content = Question, description = "The statement; application/json or application/yaml"),
+    responses((status = 200, description = "The answer", body = QueryDocument)))]
+pub(super) async fn query(
+    State(api): State<Api>,
+    Segments(name): Segments<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<QueryDocument> {
+    let question: Question =
+        read(read_document(&headers, body).await?).map_err(|error| SupervisorError::Invalid(vec![error]))?;
+    let limit = question.limit.min(LIMIT_MAX) as usize;
+    blocking(move || api.station.supervisor.query(&name, &question.sql, limit)).await.map(Json)
 }
 
 fn read_key(text: &str) -> Result<Map<String, Value>, Problem> {

@@ -45,6 +45,8 @@ pub(super) enum Command {
     /// Deploy, watch and steer pipelines.
     #[command(subcommand)]
     Pipeline(Pipeline),
+    /// Ask a SELECT over the state of steps and over tables, as of the newest checkpoint.
+    Query(Query),
     /// Make and revoke tokens of a data directory.
     #[command(subcommand)]
     Token(Token),
@@ -271,6 +273,17 @@ pub(super) struct Place {
     /// The server's data directory.
     #[arg(long, default_value = DATA_DIR)]
     pub(super) data_dir: PathBuf,
+}
+
+#[derive(Debug, ArgsGroup)]
+pub(super) struct Query {
+    /// The pipeline.
+    pub(super) pipeline: String,
+    /// The statement: steps and tables are called by their names.
+    pub(super) sql: String,
+    /// So many rows.
+    #[arg(long, default_value_t = 1000)]
+    pub(super) limit: u64,
 }
 
 #[derive(Debug, ArgsGroup)]

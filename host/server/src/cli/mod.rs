@@ -52,6 +52,7 @@ fn dispatch(args: Args, output: &mut Output) -> Result<(), CliError> {
         Command::Plugin(command) => plugin::plugin(command, &client(), output),
         Command::Pipeline(command) => pipeline::pipeline(command, &client(), output),
         Command::Token(command) => token::token(&command, output),
+        Command::Query(query) => state::query(&query, &client(), output),
         Command::Ingest(ingest) => ingest::ingest(&ingest, &client(), output),
     }
 }

@@ -154,7 +154,7 @@ fn path(name: &str) -> String {
     format!("/v1/pipelines/{}", segment(name))
 }
 
-fn json_body(text: &str) -> Sent<'_> {
+pub(super) fn json_body(text: &str) -> Sent<'_> {
     Sent { content_type: "application/json", bytes: text.as_bytes(), idempotency_key: None }
 }
 

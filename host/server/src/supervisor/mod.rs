@@ -26,7 +26,7 @@ use serde_json::Value;
 pub(crate) use deploy::Mode;
 pub(crate) use error::SupervisorError;
 pub(crate) use feed::{Feed, NumberedLine};
-pub(crate) use state::{StateDocument, StatePart, StateSummary};
+pub(crate) use state::{QueryDocument, StateDocument, StatePart, StateSummary};
 pub(crate) use view::{PipelineDocument, PipelineSummary, Soundness};
 
 use crate::catalog::Catalog;

@@ -1,14 +1,20 @@
 //! What the steps of a pipeline remember, as of its newest checkpoint.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use millstream_engine::checkpoint::StateView;
-use millstream_engine::pipeline::{Deployment, LookError, Progress, rows_as_json};
+use millstream_engine::pipeline::{AskError, Deployment, LookError, Progress, rows_as_json};
+use millstream_engine::query::QueryLimits;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{Supervisor, SupervisorError};
+
+/// A statement may run for so long: somebody waits for the answer.
+const QUERY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The state of a step in short.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -46,6 +52,22 @@ pub(crate) struct StateTable {
     /// Keys and present values, by column.
     #[schema(value_type = Vec<Object>)]
     pub(crate) rows: Vec<Value>,
+}
+
+/// The answer to a question in SQL.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct QueryDocument {
+    /// The names of the columns.
+    pub(crate) columns: Vec<String>,
+    /// Rows of as many values.
+    #[schema(value_type = Vec<Vec<Object>>)]
+    pub(crate) rows: Vec<Vec<Value>>,
+    /// There are more rows than these.
+    pub(crate) more: bool,
+    /// The checkpoint that was looked at; none before the first.
+    pub(crate) checkpoint: Option<u64>,
+    /// The state is that after this batch.
+    pub(crate) batch_id: Option<u64>,
 }
 
 /// Which part of the state.
@@ -118,6 +140,33 @@ impl Supervisor {
             !document.more && failure.is_none()
         })?;
         failure.map_or(Ok(document), |why| Err(SupervisorError::Engine(why)))
+    }
+
+    /// Answers a SELECT over the state of steps and over tables.
+    ///
+    /// # Errors
+    /// When there is no such pipeline, the statement may not be asked, or something cannot be read.
+    pub(crate) fn query(
+        &self,
+        name: &str,
+        statement: &str,
+        rows: usize,
+    ) -> Result<QueryDocument, SupervisorError> {
+        let clock = Arc::clone(&self.env.clock);
+        let limits =
+            QueryLimits { rows, deadline: QUERY_DEADLINE, elapsed: Arc::new(move || clock.monotonic()) };
+        let answered = self.planned(name)?.ask(&self.dir(name), statement, &limits);
+        let answered = answered.map_err(|error| match error {
+            AskError::Query(why) => SupervisorError::BadRequest(why.to_string()),
+            AskError::Look(why) => why.into(),
+        })?;
+        Ok(QueryDocument {
+            columns: answered.rows.columns,
+            rows: answered.rows.rows,
+            more: answered.rows.more,
+            checkpoint: answered.look.map(|look| look.epoch),
+            batch_id: answered.look.map(|look| look.batch_id),
+        })
     }
 
     fn planned(&self, name: &str) -> Result<Deployment, SupervisorError> {

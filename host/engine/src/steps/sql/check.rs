@@ -11,7 +11,8 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use super::functions::REFUSED;
 use super::{INPUT, SqlError, SqlParts, database};
 use crate::batch::data_type;
-use crate::sqlite::ValueColumn;
+use crate::sqlite::memory::quoted;
+use crate::sqlite::{ValueColumn, said};
 
 /// The view that stands for the result; no statement can name it by chance.
 const RESULT: &str = "(result)";
@@ -125,7 +126,7 @@ fn refused(action: &AuthAction<'_>) -> Option<String> {
 
 /// What SQLite says of the types of the result's columns. A view has them, and the statement does not run.
 fn declared_types(db: &Connection, parts: &SqlParts) -> rusqlite::Result<Vec<String>> {
-    let view = database::quoted(RESULT);
+    let view = quoted(RESULT);
     db.execute_batch(&format!("CREATE TEMP VIEW {view} AS {}", parts.statement))?;
     let mut statement = db.prepare("SELECT type FROM pragma_table_info(?1) ORDER BY cid")?;
     let rows = statement.query_map([RESULT], |row| row.get(0))?;
@@ -151,15 +152,5 @@ fn column_type(parts: &SqlParts, name: &str, declared: &str) -> Result<DataType,
             );
             SqlError::new("sql", message)
         }),
-    }
-}
-
-/// What SQLite says of a statement, without the statement.
-pub(super) fn said(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqlInputError { msg, .. } | rusqlite::Error::SqliteFailure(_, Some(msg)) => {
-            msg.clone()
-        }
-        other => other.to_string(),
     }
 }

@@ -8,10 +8,10 @@ use arrow_schema::SchemaRef;
 use rusqlite::{Connection, ErrorCode};
 
 use super::super::{Extent, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
-use super::check::said;
 use super::{INPUT, SqlParts, database};
 use crate::batch::BatchCtx;
-use crate::sqlite::ValueColumn;
+use crate::sqlite::memory::fill;
+use crate::sqlite::{ValueColumn, said};
 
 /// Rows of one emitted batch.
 const OUTPUT_ROWS: usize = 8192;
@@ -72,11 +72,11 @@ impl Sql {
         for (table, held) in parts.tables.iter().zip(&mut database.versions) {
             let version = table.view.version();
             if version.number != *held {
-                database::fill(&database.db, table.view.name(), [&version.rows]).map_err(sqlite)?;
+                fill(&database.db, table.view.name(), [&version.rows]).map_err(sqlite)?;
                 *held = version.number;
             }
         }
-        database::fill(&database.db, INPUT, parcels.iter().map(|parcel| &parcel.rows)).map_err(sqlite)?;
+        fill(&database.db, INPUT, parcels.iter().map(|parcel| &parcel.rows)).map_err(sqlite)?;
         database.now_us.store(ctx.now_us, Ordering::Relaxed);
         let stop_us = micros((parts.elapsed)()).saturating_add(micros(parts.deadline));
         database.stop_us.store(stop_us, Ordering::Relaxed);
