@@ -10,7 +10,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicro
 use arrow_schema::{Field, Schema, SchemaRef};
 use millstream_engine::batch::{BatchCtx, BatchId, EventTime};
 use millstream_engine::steps::aggregate::{
-    Aggregate, AggregateConfig, Emit, FunctionConfig, KeyConfig, WindowConfig, WindowKind,
+    Aggregate, AggregateConfig, Emit, FunctionCall, FunctionConfig, KeyConfig, WindowConfig, WindowKind,
 };
 use millstream_engine::windows::Tumbling;
 
@@ -164,13 +164,9 @@ fn step(
     let function = |(number, (function, argument, distinct)): (usize, &(&str, Option<usize>, bool))| {
         let name = format!("result_{number}");
         let arguments = argument.iter().copied().collect();
-        FunctionConfig {
-            name,
-            function: (*function).to_owned(),
-            arguments,
-            numbers: vec![],
-            distinct: *distinct,
-        }
+        let call =
+            FunctionCall::BuiltIn { function: (*function).to_owned(), numbers: vec![], distinct: *distinct };
+        FunctionConfig { name, call, arguments }
     };
     let tumbling = Tumbling::new(10_000_000, 0).expect("a window of ten seconds");
     Aggregate::new(AggregateConfig {

@@ -73,6 +73,12 @@ pub trait Source: Send {
     /// Where the source stands after all that was polled or advanced. Asked at each checkpoint.
     fn position(&self) -> Position;
 
+    /// The partitions that there are now, where the source reads several side by side: one that no split has
+    /// come from yet holds the watermark back as well.
+    fn partitions(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Opens splits; shared by all workers.
     fn reader(&self) -> Arc<dyn SplitReader>;
 
@@ -88,6 +94,14 @@ pub trait Source: Send {
 pub trait SplitReader: Send + Sync {
     /// The schema of every chunk.
     fn schema(&self) -> SchemaRef;
+
+    /// The partition that a split is part of, where the source reads several side by side. Rows of one follow
+    /// one another in time, as far as `delay` says; one partition may be far behind another, so each holds the
+    /// watermark back. None: all splits follow one another.
+    fn partition(&self, split: &Split) -> Option<String> {
+        let _ = split;
+        None
+    }
 
     /// Starts reading a split; may block on files, never on a peer.
     ///

@@ -67,3 +67,14 @@ pub enum Payload {
         text: String,
     },
 }
+
+/// An input row that a step could not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// Row of the input.
+    pub row: u32,
+    /// What went wrong.
+    pub kind: DeadLetterKind,
+    /// Why, in words that say what to do.
+    pub reason: String,
+}

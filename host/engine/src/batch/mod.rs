@@ -9,6 +9,6 @@ mod types;
 
 pub use chunk::{BadRecord, Chunk};
 pub use context::{BatchCtx, BatchId};
-pub use dead_letter::{DeadLetter, DeadLetterKind, Payload};
+pub use dead_letter::{DeadLetter, DeadLetterKind, Payload, RejectedRow};
 pub use event_time::EventTime;
 pub use types::{TypeError, data_type, timestamp_us, type_name};

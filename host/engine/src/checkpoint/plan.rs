@@ -21,7 +21,7 @@ pub struct BatchPlan {
     pub seed: u64,
     /// What is read from each source, by name.
     pub sources: BTreeMap<String, SourcePart>,
-    /// SHA-256 of the plugin of each step that runs one, by step.
+    /// SHA-256 of each plugin that is called: by step, or by `step.column`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub plugins: BTreeMap<String, String>,
     /// Which version of each table the batch sees, by table.
@@ -53,6 +53,9 @@ pub struct SourcePart {
     /// What is read, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub splits: Vec<Split>,
+    /// The partitions that are read side by side, and whether each was without rows for its idle time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, bool>,
     /// The source had no rows for its idle time: it does not hold the watermark back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub idle: bool,

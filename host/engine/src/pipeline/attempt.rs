@@ -316,6 +316,11 @@ impl<'a> Attempt<'a> {
         let ran =
             Ran { read_nothing: plan.is_empty(), now_us: plan.now_us, watermarks_us: &run.watermarks_us };
         self.timers.note(&reports, Some(&ran));
+        for ((source, partition), time_us) in
+            reports.iter_mut().flat_map(|report| std::mem::take(&mut report.partitions_us))
+        {
+            self.watermarks.see_partition(source, &partition, time_us);
+        }
         let took = self.monotonic().saturating_sub(started);
         let (mut facts, letters) = self.reporter.facts(&plan, &run.watermarks_us, reports, started, took);
         (facts.poll, facts.backlogs) = (poll, backlogs);
@@ -357,6 +362,7 @@ impl<'a> Attempt<'a> {
         for source in &self.sources {
             if let Some(part) = plan.sources.get(&*source.name) {
                 self.watermarks.set_idle(source.entry, part.idle);
+                self.watermarks.set_partitions(source.entry, &part.partitions);
             }
         }
         let mut verdicts: HashMap<usize, Verdicts> = HashMap::new();

@@ -193,17 +193,29 @@ impl Deployment {
         }
     }
 
-    /// SHA-256 of the plugin of each step that runs one, by step.
+    /// SHA-256 of the plugins that are called: by step, and by `step.column` where a step computes columns
+    /// with plugins.
     #[must_use]
     pub fn plugin_digests(&self) -> BTreeMap<String, String> {
-        let pairs = self.graph.nodes.iter().zip(&self.entries);
-        pairs
-            .filter_map(|(node, entry)| match &entry.what {
-                What::Wasm(wasm) => Some((node.name.to_string(), wasm.plugin.digest().to_string())),
-                What::State(state) => Some((node.name.to_string(), state.plugin.digest().to_string())),
-                _ => None,
-            })
-            .collect()
+        let mut digests = BTreeMap::new();
+        for (node, entry) in self.graph.nodes.iter().zip(&self.entries) {
+            match &entry.what {
+                What::Wasm(wasm) => {
+                    digests.insert(node.name.to_string(), wasm.plugin.digest().to_string());
+                }
+                What::State(state) => {
+                    digests.insert(node.name.to_string(), state.plugin.digest().to_string());
+                }
+                What::Keyed { plan, .. } => {
+                    digests.extend(plan.plugins().into_iter().map(|(place, plugin)| {
+                        let dot = if place.is_empty() { "" } else { "." };
+                        (format!("{}{dot}{place}", node.name), plugin.digest().to_string())
+                    }))
+                }
+                _ => {}
+            }
+        }
+        digests
     }
 
     /// Whether an entry keeps state.

@@ -10,7 +10,7 @@ use super::connect::{SinkPlan, SourcePlan};
 use super::deployment::Environment;
 use super::error::SpecError;
 use super::graph::Role;
-use super::kinds::{StateEntry, WasmPlan, timestamp_column};
+use super::kinds::{FaultPolicy, StateEntry, WasmPlan, timestamp_column};
 use super::lane::LateRows;
 use super::spec::{EventTimeSpec, PipelineSpec};
 use super::units::Span;
@@ -56,7 +56,7 @@ pub(crate) enum What {
     Split(Vec<Predicate>),
     Union,
     TableJoin(TableJoinPlan),
-    Keyed { plan: Box<dyn KeyedPlan>, late: LateRows },
+    Keyed { plan: Box<dyn KeyedPlan>, late: LateRows, on_fault: FaultPolicy },
     State(StateEntry),
     Sink(Box<dyn SinkPlan>),
 }
@@ -92,6 +92,14 @@ impl Entry {
     /// An entry with one way out.
     pub(crate) fn one(outlet: Outlet, what: What) -> Self {
         Self { outlets: vec![outlet], what }
+    }
+
+    /// The same; rows that a keyed step cannot take, but for late ones, go by this policy.
+    pub(crate) fn with_fault_policy(mut self, policy: FaultPolicy) -> Self {
+        if let What::Keyed { on_fault, .. } = &mut self.what {
+            *on_fault = policy;
+        }
+        self
     }
 }
 

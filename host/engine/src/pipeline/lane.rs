@@ -213,7 +213,8 @@ impl Lane {
                         order: (split as u64) << 32 | number,
                         ..run.ctx
                     };
-                    self.take_chunk(&ctx, run, entry, chunk)?;
+                    let partition = self.partition(run, entry, split);
+                    self.take_chunk(&ctx, run, entry, partition, chunk)?;
                 }
                 Read::End => self.answer(Answer::SplitDone)?,
                 Read::Failed { entry, error } => return Err(self.source_failed(entry, &error)),
@@ -232,8 +233,21 @@ impl Lane {
         Reading::new(batch, splits, &self.entries, self.number, self.lanes)
     }
 
+    /// The partition of its source that a split of the batch is part of.
+    fn partition(&self, run: &Run, entry: usize, split: usize) -> Option<String> {
+        let LaneWhat::Source { reader, time: Some(_) } = &self.entries[entry].what else { return None };
+        run.splits.get(split).and_then(|(_, split)| reader.partition(split))
+    }
+
     /// A source's chunk: bad records are dead letters, event times are noted, rows go on.
-    fn take_chunk(&mut self, ctx: &BatchCtx, run: &Run, entry: usize, chunk: Chunk) -> Result<(), Stop> {
+    fn take_chunk(
+        &mut self,
+        ctx: &BatchCtx,
+        run: &Run,
+        entry: usize,
+        partition: Option<String>,
+        chunk: Chunk,
+    ) -> Result<(), Stop> {
         let name = Arc::clone(&self.entries[entry].name);
         self.report.letters.extend(chunk.bad.into_iter().map(|bad| DeadLetter {
             entry: Arc::clone(&name),
@@ -264,6 +278,10 @@ impl Lane {
             }
             let counts = &mut self.report.counts[entry];
             counts.max_time_us = counts.max_time_us.max(max_us);
+            if let (Some(partition), Some(max_us)) = (partition, max_us) {
+                let known = self.report.partitions_us.entry((entry, partition)).or_insert(max_us);
+                *known = max_us.max(*known);
+            }
         }
         self.deliver(ctx, run, entry, 0, rows)
     }
@@ -365,7 +383,7 @@ impl Lane {
             && !raw.is_empty()
         {
             let chunk = Arc::clone(reader).decode(&raw).map_err(|error| self.source_failed(entry, &error))?;
-            return self.take_chunk(&ctx, run, entry, chunk);
+            return self.take_chunk(&ctx, run, entry, None, chunk);
         }
         for payload in payloads {
             let Payload::Row { input, text } = payload else { continue };

@@ -50,9 +50,10 @@ pub use deployment::{ColumnInfo, Deployment, EntryInfo, Environment, Plugins};
 pub use draft::Draft;
 pub use error::{SpecError, read, unknown_name};
 pub use kinds::{
-    AggregateBody, AggregateSpec, Around, DedupBody, DedupSpec, Emit, FaultPolicy, FilterSpec, JoinBody,
-    JoinKind, JoinOn, JoinSpec, JoinWindow, Keyed, LatePolicy, Named, SelectSpec, SplitSpec, SqlSpec,
-    SqlTables, StateSpec, StepSpec, TimerSpec, TopBody, TopSpec, UnionSpec, WasmSpec, WindowSpec, Within,
+    AggregateBody, AggregateSpec, Around, Compute, ComputeSpec, DedupBody, DedupSpec, EarlySpec, Emit,
+    EmitWhen, FaultPolicy, FilterSpec, JoinBody, JoinKind, JoinOn, JoinSpec, JoinWindow, Keyed, LatePolicy,
+    Named, OperatorSpec, SelectSpec, SplitSpec, SqlSpec, SqlTables, StateSpec, StepSpec, TimerSpec, TopBody,
+    TopSpec, UnionSpec, WasmSpec, WindowSpec, Within,
 };
 pub use letter::rows_as_json;
 pub use look::{LookError, StateRows};

@@ -1,6 +1,7 @@
 //! Opens what a deployment has planned: sources with their journals, sinks on their threads, lanes
 //! with their copies of the steps.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -41,20 +42,46 @@ pub(crate) struct OpenedSource {
     /// Every row so far had no event time, and nobody was told yet.
     pub(crate) never_timed: bool,
     last_rows_us: Option<i64>,
+    /// By partition: when rows came from it last, or when it was heard of.
+    partitions_us: BTreeMap<String, i64>,
     pub(crate) backlog_bytes: u64,
     pub(crate) last_poll_was_empty: bool,
 }
 
 impl OpenedSource {
-    /// Remembers what a poll gave; answers whether the source is idle now.
-    pub(crate) fn note_poll(&mut self, poll: &Poll, now_us: i64) -> bool {
+    /// Remembers what a poll gave; answers whether the source is idle now, and which of its partitions are.
+    pub(crate) fn note_poll(&mut self, poll: &Poll, now_us: i64) -> (bool, BTreeMap<String, bool>) {
         self.backlog_bytes = poll.backlog_bytes;
         self.last_poll_was_empty = poll.splits.is_empty();
         let last_rows_us = self.last_rows_us.get_or_insert(now_us);
         if !poll.splits.is_empty() {
             *last_rows_us = now_us;
         }
-        self.idle_us.is_some_and(|idle_us| now_us - *last_rows_us >= idle_us)
+        let is_idle = self.idle_us.is_some_and(|idle_us| now_us - *last_rows_us >= idle_us);
+        (is_idle, self.note_partitions(poll, now_us))
+    }
+
+    fn note_partitions(&mut self, poll: &Poll, now_us: i64) -> BTreeMap<String, bool> {
+        let there = self.source.partitions();
+        let reader = self.source.reader();
+        let read: Vec<String> = poll.splits.iter().filter_map(|split| reader.partition(split)).collect();
+        if !there.is_empty() {
+            // Those that are gone do not hold the watermark back any more.
+            self.partitions_us.retain(|name, _| there.contains(name) || read.contains(name));
+        }
+        self.know(there, now_us);
+        for name in read {
+            self.partitions_us.insert(name, now_us);
+        }
+        let is_idle = |last_us: i64| self.idle_us.is_some_and(|idle_us| now_us - last_us >= idle_us);
+        self.partitions_us.iter().map(|(name, last_us)| (name.clone(), is_idle(*last_us))).collect()
+    }
+
+    /// There are these partitions; those that were not known are taken for having had rows now.
+    pub(crate) fn know(&mut self, partitions: impl IntoIterator<Item = String>, now_us: i64) {
+        for name in partitions {
+            self.partitions_us.entry(name).or_insert(now_us);
+        }
     }
 }
 
@@ -103,6 +130,7 @@ pub(crate) fn open_sources(
             max_future_us,
             never_timed,
             last_rows_us: None,
+            partitions_us: BTreeMap::new(),
             backlog_bytes: 0,
             last_poll_was_empty: false,
         });
@@ -231,9 +259,11 @@ fn lane_entries(
                 let transform = wasm.open(observer).map_err(|error| failed(error.to_string()))?;
                 step(Wasm::new(transform, wasm.operator.clone()))
             }
-            (What::Keyed { plan, late: policy }, _) => {
-                late = *policy;
-                let mut step = plan.build(number, lanes).map_err(|error| failed(error.to_string()))?;
+            (What::Keyed { plan, late: late_policy, on_fault: fault_policy }, _) => {
+                (late, on_fault) = (*late_policy, *fault_policy);
+                let observer: Arc<dyn Observer> = observer(shared, &node.name);
+                let built = plan.build_heard(number, lanes, &observer);
+                let mut step = built.map_err(|error| failed(error.to_string()))?;
                 if let Some(spills) = spills.filter(|_| plan.can_spill()) {
                     step.spill_to(spills.at(&node.name, number))
                         .map_err(|error| failed(error.to_string()))?;
@@ -367,3 +397,6 @@ impl Observer for StepObserver {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

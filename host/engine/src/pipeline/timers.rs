@@ -32,8 +32,11 @@ impl Timers {
     pub(crate) fn new(deployment: &Deployment) -> Self {
         let entries = deployment.entries.iter().enumerate();
         let steps = entries.filter_map(|(entry, planned)| {
-            let What::State(state) = &planned.what else { return None };
-            let by_watermark = matches!(state.plan.parts().timers, TimerClock::EventTime(_));
+            let by_watermark = match &planned.what {
+                What::State(state) => matches!(state.plan.parts().timers, TimerClock::EventTime(_)),
+                What::Keyed { plan, .. } if plan.has_timers() => false,
+                _ => return None,
+            };
             Some(Step { entry, by_watermark, earliest_us: None, is_stuck: false })
         });
         Self { steps: steps.collect() }

@@ -11,11 +11,11 @@ pub enum StateError {
     Unsupported(String),
     /// Columns do not have the types that were agreed on: a slip of ours, or a foreign checkpoint.
     Mismatch(String),
-    /// A group's result does not fit its type.
+    /// A group's result cannot be had: it does not fit its type, or a plugin breaks over it.
     Overflow {
         /// The group, by its id in the table.
         group: u32,
-        /// What does not fit, and what to do.
+        /// Why, and what to do.
         reason: String,
     },
     /// More bytes or groups than one column or table can hold.
@@ -27,14 +27,17 @@ pub enum StateError {
         /// The disk is full: it passes once a person makes room.
         full: bool,
     },
+    /// A plugin cannot go on.
+    Plugin(String),
 }
 
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported(message) | Self::Mismatch(message) | Self::TooLarge(message) => {
-                f.write_str(message)
-            }
+            Self::Unsupported(message)
+            | Self::Mismatch(message)
+            | Self::TooLarge(message)
+            | Self::Plugin(message) => f.write_str(message),
             Self::Overflow { reason, .. } | Self::Scratch { reason, .. } => f.write_str(reason),
         }
     }

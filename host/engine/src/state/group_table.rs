@@ -139,6 +139,21 @@ impl GroupTable {
         self.keys.clear();
     }
 
+    /// Forgets the groups from this one on.
+    ///
+    /// # Errors
+    /// When the keys that stay do not fit a column.
+    pub fn truncate(&mut self, groups: usize) -> Result<(), StateError> {
+        if groups < self.len() {
+            let kept: Vec<u32> = (0..groups as u32).collect();
+            let keys = KeyColumn::Bytes(self.keys.gather(&kept)?);
+            self.buckets.fill(Bucket::EMPTY);
+            self.keys.clear();
+            self.groups(&keys, &mut Vec::new())?;
+        }
+        Ok(())
+    }
+
     /// Bytes of memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -308,6 +323,19 @@ mod tests {
         table.clear();
         assert!(table.bytes() < large / 8);
         assert_eq!(groups(&mut table, &keys[7..9]), [0, 1]);
+    }
+
+    #[test]
+    fn a_truncated_table_knows_the_keys_that_came_first() {
+        let mut table = GroupTable::default();
+        let keys: Vec<_> =
+            (0..2_000u32).map(|key| Some(key.to_be_bytes().repeat(1 + key as usize % 9))).collect();
+        groups(&mut table, &keys);
+        table.truncate(700).unwrap();
+        assert_eq!(table.len(), 700);
+        let known: Vec<u32> = (0..700).collect();
+        assert_eq!(groups(&mut table, &keys[..700]), known);
+        assert_eq!(groups(&mut table, &[keys[1_500].clone(), None]), [700, 701]);
     }
 
     proptest! {

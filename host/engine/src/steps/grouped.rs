@@ -7,10 +7,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Schema, SchemaRef};
+use millstream_wasm::{CallError, Observer, Plugin};
 
 use super::aggregate::{
-    Aggregate, AggregateConfig, AggregateError, Emit, FunctionConfig, Gap, KeyConfig, Sessions, WindowConfig,
-    WindowKind,
+    Aggregate, AggregateConfig, AggregateError, CountConfig, Counted, Deaf, Emit, FunctionCall,
+    FunctionConfig, Gap, KeyConfig, Operator, PluginCall, Sessions, WindowConfig, WindowKind,
 };
 use super::filter::{failed, rejected};
 use super::keys::both;
@@ -25,6 +26,7 @@ use crate::state::cold::Spill;
 pub struct GroupedPlan {
     projection: Projection,
     config: AggregateConfig,
+    count: Option<CountConfig>,
     schema: SchemaRef,
 }
 
@@ -34,12 +36,27 @@ pub struct GroupedParts<'a> {
     pub by: &'a [(String, String)],
     /// The windows, over the event time of the input.
     pub window: Option<WindowConfig>,
+    /// Windows of so many rows instead.
+    pub count: Option<CountConfig>,
     /// For sessions whose rows say their gap themselves: an expression, in seconds.
     pub gap: Option<&'a str>,
     /// Output column and call of each function.
-    pub compute: &'a [(String, String)],
+    pub compute: &'a [(String, Computed<'a>)],
     /// When results go on.
     pub emit: Emit,
+}
+
+/// A function of an `aggregate` step.
+pub enum Computed<'a> {
+    /// A call of a built-in one: `count(x)`.
+    Call(&'a str),
+    /// A plugin's aggregate.
+    Plugin {
+        /// Name and expression of each column that it is given.
+        of: &'a [(String, String)],
+        /// The operator.
+        call: PluginCall,
+    },
 }
 
 /// Why there can be no such step: where in the spec, below `aggregate`, and why.
@@ -68,7 +85,19 @@ impl GroupedPlan {
             keys.push(KeyConfig { name: name.clone(), column: add(expr) });
         }
         let mut functions = Vec::with_capacity(parts.compute.len());
-        for (name, text) in parts.compute {
+        for (name, computed) in parts.compute {
+            let text = match computed {
+                Computed::Call(text) => text,
+                Computed::Plugin { of, call } => {
+                    let (columns, operator) = operator(name, of, call, input)?;
+                    functions.push(FunctionConfig {
+                        name: name.clone(),
+                        call: FunctionCall::Plugin(operator),
+                        arguments: columns.into_iter().map(&mut add).collect(),
+                    });
+                    continue;
+                }
+            };
             let call = Call::parse(text).map_err(|error| at("compute", name, &error))?;
             let (columns, numbers) = arguments(&call, text)
                 .map_err(|message| GroupedError { path: format!("compute.{name}"), message })?;
@@ -76,10 +105,8 @@ impl GroupedPlan {
             let columns = columns.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
             functions.push(FunctionConfig {
                 name: name.clone(),
-                function: call.name,
                 arguments: columns.into_iter().map(&mut add).collect(),
-                numbers,
-                distinct: call.distinct,
+                call: FunctionCall::BuiltIn { function: call.name, numbers, distinct: call.distinct },
             });
         }
         let mut window = parts.window.clone().map(|window| {
@@ -91,16 +118,22 @@ impl GroupedPlan {
             let expr = Expr::compile(&micros, input).map_err(|error| at("window", "session", &error))?;
             window.kind = WindowKind::Session(Gap::Column(add(expr)));
         }
+        let count = parts.count.map(|count| {
+            let time = count.time.map(|column| add(Expr::column(column, input)));
+            CountConfig { time, ..count }
+        });
         let projection = Projection::from_exprs(columns);
         let input = Arc::clone(projection.schema());
         let config =
             AggregateConfig { input, keys, window, functions, emit: parts.emit, worker: 0, workers: 1 };
-        let schema = match is_session(&config) {
-            true => Sessions::new(config.clone()).map(|step| step.schema()),
-            false => Aggregate::new(config.clone()).map(|step| step.schema()),
+        let nobody: Arc<dyn Observer> = Arc::new(Deaf);
+        let schema = match count {
+            Some(count) => Counted::heard(config.clone(), count, &nobody).map(|step| step.schema()),
+            None if is_session(&config) => Sessions::new(config.clone()).map(|step| step.schema()),
+            None => Aggregate::new(config.clone()).map(|step| step.schema()),
         };
         let schema = schema.map_err(|error| below(&error))?;
-        Ok(Self { projection, config, schema })
+        Ok(Self { projection, config, count, schema })
     }
 }
 
@@ -114,17 +147,70 @@ impl KeyedPlan for GroupedPlan {
     }
 
     fn can_spill(&self) -> bool {
-        !is_session(&self.config) && Aggregate::new(self.config.clone()).is_ok_and(|step| step.can_spill())
+        self.count.is_none()
+            && !is_session(&self.config)
+            && Aggregate::new(self.config.clone()).is_ok_and(|step| step.can_spill())
     }
 
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {
+        let nobody: Arc<dyn Observer> = Arc::new(Deaf);
+        self.build_heard(worker, workers, &nobody)
+    }
+
+    fn has_timers(&self) -> bool {
+        matches!(self.config.emit, Emit::Early(_))
+    }
+
+    fn plugins(&self) -> Vec<(String, &Plugin)> {
+        let functions = self.config.functions.iter();
+        let called = functions.filter_map(|function| match &function.call {
+            FunctionCall::Plugin(operator) => Some((function.name.clone(), &operator.call.plugin)),
+            FunctionCall::BuiltIn { .. } => None,
+        });
+        called.collect()
+    }
+
+    fn build_heard(
+        &self,
+        worker: u32,
+        workers: u32,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Box<dyn KeyedStep>, StepError> {
         let config = AggregateConfig { worker, workers, ..self.config.clone() };
-        let aggregate: Box<dyn KeyedStep> = if is_session(&config) {
-            Box::new(Sessions::new(config).map_err(failed)?)
+        let aggregate: Box<dyn KeyedStep> = if let Some(count) = self.count {
+            Box::new(Counted::heard(config, count, observer).map_err(failed)?)
+        } else if is_session(&config) {
+            Box::new(Sessions::heard(config, observer).map_err(failed)?)
         } else {
-            Box::new(Panes(Aggregate::new(config).map_err(failed)?))
+            Box::new(Panes(Aggregate::heard(config, observer).map_err(failed)?))
         };
         Ok(Box::new(Grouped { projection: self.projection.clone(), aggregate }))
+    }
+}
+
+/// A plugin's operator over the columns that it is given; it is opened once, so that what is wrong with
+/// its config is told at deployment.
+fn operator(
+    name: &str,
+    of: &[(String, String)],
+    call: &PluginCall,
+    input: &Schema,
+) -> Result<(Vec<Expr>, Operator), GroupedError> {
+    let below =
+        |place: &str, message: String| GroupedError { path: format!("compute.{name}.{place}"), message };
+    let mut columns = Vec::with_capacity(of.len());
+    for (column, text) in of {
+        let expr = Expr::compile(text, input);
+        let expr = expr.map_err(|error| below(&format!("of.{column}"), error.to_string()))?;
+        columns.push((column.clone(), expr));
+    }
+    let given = Projection::from_exprs(columns.clone());
+    let operator = Operator { call: call.clone(), input: Arc::clone(given.schema()) };
+    let nobody: Arc<dyn Observer> = Arc::new(Deaf);
+    match operator.open(&nobody) {
+        Ok(_) => Ok((columns.into_iter().map(|(_, expr)| expr).collect(), operator)),
+        Err(CallError::Answered(message)) => Err(below("config", message)),
+        Err(error) => Err(below("wasm", error.to_string())),
     }
 }
 
@@ -232,6 +318,10 @@ impl KeyedStep for Grouped {
         self.aggregate.look()
     }
 
+    fn earliest_timer_us(&mut self) -> Option<i64> {
+        self.aggregate.earliest_timer_us()
+    }
+
     fn size(&self) -> StateSize {
         self.aggregate.size()
     }
@@ -282,6 +372,10 @@ impl KeyedStep for Panes {
 
     fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
         self.0.look()
+    }
+
+    fn earliest_timer_us(&mut self) -> Option<i64> {
+        self.0.due_us()
     }
 
     fn size(&self) -> StateSize {

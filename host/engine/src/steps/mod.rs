@@ -8,6 +8,7 @@ mod join;
 mod keyed;
 mod keys;
 mod on_time;
+mod poison;
 mod select;
 mod shuffle;
 mod split;
@@ -17,17 +18,20 @@ mod wasm;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use millstream_wasm::{Observer, Plugin};
 
+pub use crate::batch::RejectedRow;
 use crate::batch::{BatchCtx, DeadLetterKind};
 use crate::state::StateError;
 use crate::state::cold::Spill;
 
 pub use dedup::DedupPlan;
 pub use filter::Filter;
-pub use grouped::{GroupedError, GroupedParts, GroupedPlan};
+pub use grouped::{Computed, GroupedError, GroupedParts, GroupedPlan};
 pub use join::{
     JoinError, JoinInput, JoinKey, JoinKind, JoinParts, JoinPlan, TableJoin, TableJoinParts, TableJoinPlan,
     WindowJoinParts, WindowJoinPlan,
@@ -61,17 +65,6 @@ pub struct Applied {
     pub rejected: Vec<RejectedRow>,
 }
 
-/// An input row that a step could not take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejectedRow {
-    /// Row of the input.
-    pub row: u32,
-    /// What went wrong.
-    pub kind: DeadLetterKind,
-    /// Why, in words that say what to do.
-    pub reason: String,
-}
-
 /// What a keyed step does, checked against its inputs; makes the step for each worker.
 pub trait KeyedPlan: Send + Sync {
     /// The schema of what the step emits.
@@ -97,6 +90,30 @@ pub trait KeyedPlan: Send + Sync {
     /// # Errors
     /// When there are too many workers, or a plugin does not open.
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError>;
+
+    /// The same for a step that calls plugins: what they say goes to `observer`.
+    ///
+    /// # Errors
+    /// As [`KeyedPlan::build`].
+    fn build_heard(
+        &self,
+        worker: u32,
+        workers: u32,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Box<dyn KeyedStep>, StepError> {
+        let _ = observer;
+        self.build(worker, workers)
+    }
+
+    /// Whether the step has something to do at times of the plan's clock, even if no row comes.
+    fn has_timers(&self) -> bool {
+        false
+    }
+
+    /// The plugins that the step calls, each with its place below the step, such as `compute.m`.
+    fn plugins(&self) -> Vec<(String, &Plugin)> {
+        Vec::new()
+    }
 }
 
 /// Rows on their way from one worker to another.

@@ -3,9 +3,11 @@
 
 mod sliding;
 mod tumbling;
+mod zoned;
 
 pub use sliding::Windows;
 pub use tumbling::{Tumbling, WindowError};
+pub use zoned::{Zoned, zone};
 
 /// A stretch of event time: from `start_us` on, up to but without `end_us`, in microseconds since
 /// the Unix epoch.

@@ -1,7 +1,7 @@
 //! Windows of one size that begin at regular times, side by side or overlapping, and the panes that
 //! they are made of: a row is put into one pane, and a window is the sum of its panes.
 
-use super::{Tumbling, Window, WindowError};
+use super::{Tumbling, Window, WindowError, Zoned};
 
 /// Windows of event time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,11 +11,23 @@ pub struct Windows {
     /// Where windows begin: a window at each start of these.
     slides: Tumbling,
     size_us: i64,
+    /// Side by side, by the clock of a zone: then these are both panes and windows.
+    zoned: Option<Zoned>,
 }
 
 impl From<Tumbling> for Windows {
     fn from(tumbling: Tumbling) -> Self {
-        Self { panes: tumbling, slides: tumbling, size_us: tumbling.size_us() }
+        Self { panes: tumbling, slides: tumbling, size_us: tumbling.size_us(), zoned: None }
+    }
+}
+
+impl Windows {
+    /// Windows side by side, by the clock of a time zone.
+    ///
+    /// # Errors
+    /// When days cannot be cut into windows of this size, nor windows into days.
+    pub fn zoned(local: Tumbling, zone: chrono_tz::Tz) -> Result<Self, WindowError> {
+        Ok(Self { zoned: Some(Zoned::new(local, zone)?), ..Self::from(local) })
     }
 }
 
@@ -33,13 +45,13 @@ impl Windows {
         }
         let slides = Tumbling::new(slide_us, offset_us)?;
         let pane_us = greatest_common_divisor(size_us, slide_us);
-        Ok(Self { panes: Tumbling::new(pane_us, offset_us % pane_us)?, slides, size_us })
+        Ok(Self { panes: Tumbling::new(pane_us, offset_us % pane_us)?, slides, size_us, zoned: None })
     }
 
     /// The pane that a time belongs to.
     #[must_use]
     pub fn pane(&self, time_us: i64) -> Window {
-        self.panes.window(time_us)
+        self.zoned.map_or_else(|| self.panes.window(time_us), |zoned| zoned.window(time_us))
     }
 
     /// Whether each window is one pane.
@@ -51,6 +63,9 @@ impl Windows {
     /// The last window that a pane is part of; when that is closed, the pane is not needed any more.
     #[must_use]
     pub fn last_of(&self, pane: Window) -> Window {
+        if self.zoned.is_some() {
+            return pane;
+        }
         self.starting(self.slides.window(pane.start_us).start_us)
     }
 
@@ -59,6 +74,9 @@ impl Windows {
         let windows = *self;
         let last = self.last_of(pane);
         let before = move |window: &Window| {
+            if windows.zoned.is_some() {
+                return None;
+            }
             let start_us = window.start_us.checked_sub(windows.slides.size_us())?;
             Some(windows.starting(start_us)).filter(|window| window.contains(pane.start_us))
         };
@@ -77,7 +95,8 @@ impl std::fmt::Display for Windows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (slide_us, offset_us) = (self.slides.size_us(), self.slides.offset_us());
         if self.are_panes() {
-            write!(f, "tumbling {slide_us} us from {offset_us} us")
+            write!(f, "tumbling {slide_us} us from {offset_us} us")?;
+            self.zoned.map_or(Ok(()), |zoned| write!(f, " in {}", zoned.zone().name()))
         } else {
             write!(f, "sliding {} us by {slide_us} us from {offset_us} us", self.size_us)
         }

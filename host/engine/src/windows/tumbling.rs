@@ -77,6 +77,11 @@ pub enum WindowError {
         /// The offset, in microseconds.
         offset_us: i64,
     },
+    /// By the clock of a time zone there are no such windows.
+    Zone {
+        /// The size, in microseconds.
+        size_us: i64,
+    },
 }
 
 impl fmt::Display for WindowError {
@@ -94,6 +99,12 @@ impl fmt::Display for WindowError {
             Self::Offset { size_us, offset_us } => {
                 write!(f, "a window's offset ({offset_us} us) must be smaller than its size ({size_us} us)")
             }
+            Self::Zone { size_us } => write!(
+                f,
+                "windows of {} s do not fit the days of a time zone: with `zone` they last whole days, or a part of which \
+                 a day has a whole number, of a minute or more",
+                size_us / 1_000_000
+            ),
         }
     }
 }

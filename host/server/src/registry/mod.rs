@@ -85,17 +85,20 @@ impl Registry {
         Ok(())
     }
 
-    /// Checks the config of every step that runs a plugin against its operator's schema. References that lead
+    /// Checks the config of every operator that a step names against its operator's schema. References that lead
     /// nowhere are left to the engine, which reports them in their place.
     pub(crate) fn check_configs(&self, spec: &PipelineSpec, pinned: &HashSet<String>) -> Vec<SpecError> {
         let Ok(rows) = self.rows() else { return Vec::new() };
         let mut errors = Vec::new();
         for (name, step) in &spec.steps {
-            let Some((operator, config)) = step.operator() else { continue };
-            let Ok(reference) = reference::parse(operator) else { continue };
-            let Ok((_, operator)) = reference::resolve(&rows, &reference, pinned) else { continue };
-            let wrong = schema::check(&operator.config_schema, config);
-            errors.extend(wrong.into_iter().map(|error| error.under(&format!("steps.{name}.config"))));
+            for (place, operator, config) in step.operators() {
+                let Ok(reference) = reference::parse(operator) else { continue };
+                let Ok((_, operator)) = reference::resolve(&rows, &reference, pinned) else { continue };
+                let wrong = schema::check(&operator.config_schema, config);
+                let dot = if place.is_empty() { "" } else { "." };
+                let path = format!("steps.{name}{dot}{place}.config");
+                errors.extend(wrong.into_iter().map(|error| error.under(&path)));
+            }
         }
         errors
     }

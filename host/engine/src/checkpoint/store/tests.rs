@@ -9,7 +9,8 @@ use crate::checkpoint::{BatchPlan, DeadLetterFilter, Records, SourcePart, TimedO
 use crate::source::Split;
 
 fn plan(batch: u64) -> BatchPlan {
-    let part = SourcePart { splits: vec![Split(json!({ "file": "a", "from": batch }))], idle: false };
+    let part =
+        SourcePart { splits: vec![Split(json!({ "file": "a", "from": batch }))], ..SourcePart::default() };
     BatchPlan {
         batch: BatchId(batch),
         now_us: 7,

@@ -34,13 +34,25 @@ impl Attempt<'_> {
         let started = self.monotonic();
         let replays = self.due_replays()?;
         let (planned, finished) = self.ask_sources(self.batch.next(), replays)?;
-        let time_passes = !self.keyed.is_empty() && self.watermarks.would_advance(&self.times);
+        let time_passes = !self.keyed.is_empty() && self.would_advance(&planned.plan);
         let timers_are_due = self.timers.are_due(planned.plan.now_us, |entry| self.watermarks.of(entry));
         if planned.plan.is_empty() && !time_passes && !timers_are_due {
             return Ok((None, finished));
         }
         self.last_start = Some(started);
         Ok((Some(planned), false))
+    }
+
+    /// Whether watermarks would move with this plan.
+    fn would_advance(&self, plan: &BatchPlan) -> bool {
+        // On a copy: a plan that is not run leaves no trace, as it does not when batches run again.
+        let mut marks = self.watermarks.clone();
+        for source in &self.sources {
+            if let Some(part) = plan.sources.get(&*source.name) {
+                marks.set_partitions(source.entry, &part.partitions);
+            }
+        }
+        marks.would_advance(&self.times)
     }
 
     /// The batch after `running`, before that one runs: only when data waits for it, so that nothing
@@ -66,10 +78,10 @@ impl Attempt<'_> {
                 source.source.poll(limits).map_err(|error| Failure::of_source(&source.name, &error))?;
             finished &= poll.finished;
             bytes += poll.bytes;
-            let idle = source.note_poll(&poll, now_us);
+            let (idle, partitions) = source.note_poll(&poll, now_us);
             self.watermarks.set_idle(source.entry, idle);
             backlogs.insert(source.name.to_string(), poll.backlog_bytes);
-            parts.insert(source.name.to_string(), SourcePart { splits: poll.splits, idle });
+            parts.insert(source.name.to_string(), SourcePart { splits: poll.splits, partitions, idle });
         }
         let plan = BatchPlan {
             batch,

@@ -27,6 +27,10 @@ impl Attempt<'_> {
             self.tell_of_changed_plugins(&unfinished.plan);
             self.run_again(unfinished.plan, unfinished.committed)?;
         }
+        let now_us = self.shared.env.clock.now_us();
+        for source in &mut self.sources {
+            source.know(self.watermarks.partitions(source.entry), now_us);
+        }
         Ok(())
     }
 

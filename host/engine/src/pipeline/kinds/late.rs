@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Port;
+use super::{FaultPolicy, Port};
 use crate::pipeline::entry::{Entry, Outlet, What};
 use crate::pipeline::lane::LateRows;
 use crate::steps::KeyedPlan;
@@ -33,7 +33,7 @@ impl LatePolicy {
     /// A keyed step whose rows leave it as `outlet`; late ones are as they came in.
     pub(super) fn entry(self, plan: impl KeyedPlan + 'static, outlet: Outlet, input: &Outlet) -> Entry {
         let (late, outlets) = self.outlets(outlet, input);
-        Entry { outlets, what: What::Keyed { plan: Box::new(plan), late } }
+        Entry { outlets, what: What::Keyed { plan: Box::new(plan), late, on_fault: FaultPolicy::default() } }
     }
 
     /// What becomes of late rows, and the ways out of a step.

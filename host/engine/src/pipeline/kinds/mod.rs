@@ -2,6 +2,7 @@
 //! new file, a variant of [`StepSpec`] and a line in [`KINDS`].
 
 mod aggregate;
+mod compute;
 mod dedup;
 mod filter;
 mod join;
@@ -24,7 +25,8 @@ use super::deployment::Environment;
 use super::entry::{Entry, Outlet};
 use super::error::{SpecError, read, unknown_name};
 
-pub use aggregate::{AggregateBody, AggregateSpec, Emit, WindowSpec};
+pub use aggregate::{AggregateBody, AggregateSpec, EarlySpec, Emit, EmitWhen, WindowSpec};
+pub use compute::{Compute, ComputeSpec, OperatorSpec};
 pub use dedup::{DedupBody, DedupSpec};
 pub use filter::FilterSpec;
 pub use join::{Around, JoinBody, JoinKind, JoinOn, JoinSpec, JoinWindow, Within};
@@ -180,13 +182,14 @@ impl StepSpec {
         }
     }
 
-    /// The operator of a plugin that the step runs, as it is written, and its config.
+    /// The operators of plugins that the step names, each with its place in the step and its config.
     #[must_use]
-    pub fn operator(&self) -> Option<(&str, &Value)> {
+    pub fn operators(&self) -> Vec<(String, &str, &Value)> {
         match self {
-            Self::Wasm(step) => Some((&step.operator, &step.config)),
-            Self::State(step) => Some((&step.operator, &step.config)),
-            _ => None,
+            Self::Wasm(step) => vec![(String::new(), &step.operator, &step.config)],
+            Self::State(step) => vec![(String::new(), &step.operator, &step.config)],
+            Self::Aggregate(step) => step.operators(),
+            _ => Vec::new(),
         }
     }
 

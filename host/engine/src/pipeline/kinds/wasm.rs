@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, SchemaRef};
-use millstream_wasm::{CallError, Level, Limits, Observer, OpenTransform, Plugin, Transform};
+use millstream_wasm::{CallError, Limits, Observer, OpenTransform, Plugin, Transform};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,6 +15,7 @@ use crate::pipeline::entry::{Entry, Outlet, What};
 use crate::pipeline::error::SpecError;
 use crate::pipeline::plugin_ref::PluginRef;
 use crate::pipeline::units::{ByteSize, Span};
+pub(super) use crate::steps::aggregate::Deaf;
 
 /// A `wasm` step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -140,14 +141,4 @@ pub(super) fn not_opened(path: &str, error: CallError) -> SpecError {
         CallError::Answered(message) => SpecError::new("config", message),
         other => SpecError::new(path, other.to_string()),
     }
-}
-
-/// At deployment nobody listens to what an operator says in `open`.
-pub(super) struct Deaf;
-
-impl Observer for Deaf {
-    fn log(&self, _: Level, _: &str) {}
-    fn count(&self, _: &str, _: u64) {}
-    fn observe(&self, _: &str, _: f64) {}
-    fn dropped(&self, _: u64, _: u64) {}
 }

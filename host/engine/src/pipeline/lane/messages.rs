@@ -1,6 +1,6 @@
 //! What a lane is asked, and what it answers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub(crate) struct Report {
     pub(crate) sizes: Vec<Option<StateSize>>,
     /// By entry: when its earliest timer is due, or a time before that.
     pub(crate) timers_us: Vec<Option<i64>>,
+    /// By source and partition: the greatest event time, in microseconds.
+    pub(crate) partitions_us: BTreeMap<(usize, String), i64>,
     /// Rows that exceeded their time.
     pub(crate) timed_out: Vec<TimedOut>,
 }

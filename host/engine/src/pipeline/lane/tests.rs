@@ -65,6 +65,10 @@ impl SplitReader for Numbers {
         Ok(Box::new(OneChunk { numbers: Some(numbers) }))
     }
 
+    fn partition(&self, split: &Split) -> Option<String> {
+        split.0["partition"].as_str().map(str::to_owned)
+    }
+
     fn decode(&self, _: &[&[u8]]) -> Result<Chunk, SourceError> {
         unreachable!("nothing is replayed here")
     }
@@ -147,6 +151,32 @@ fn answers_to(run: Run, slow: Option<i64>) -> Vec<Answer> {
     drop(jobs);
     lane(0, 1, &Arc::default(), slow, sender).work(&job_receiver);
     answers.iter().collect()
+}
+
+#[test]
+fn the_greatest_time_of_each_partition_is_reported() {
+    let times = |times: &[i64]| {
+        let times = arrow_array::TimestampMicrosecondArray::from(times.to_vec()).with_timezone("UTC");
+        let field = Field::new("at", times.data_type().clone(), true);
+        RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::new(times)]).unwrap()
+    };
+    let (sender, _answers) = answer_queue();
+    let mut lane = lane(0, 1, &Arc::default(), None, sender);
+    lane.report.counts = vec![Counts::default(); 3];
+    lane.entries[0].outputs = vec![Vec::new()];
+    if let LaneWhat::Source { time, .. } = &mut lane.entries[0].what {
+        *time = Some(SourceTime { column: 0, max_future_us: None });
+    }
+    let split = |partition: &str| json!({ "name": "", "numbers": [], "partition": partition });
+    let run = run(1, &[split("a"), split("b"), split("a"), json!({ "name": "", "numbers": [] })], None);
+    for (number, seen) in [[5, 7], [3, 1], [6, 2], [90, 80]].iter().enumerate() {
+        let partition = lane.partition(&run, 0, number);
+        let chunk = Chunk { rows: times(seen), bad: Vec::new() };
+        assert!(lane.take_chunk(&run.ctx, &run, 0, partition, chunk).is_ok());
+    }
+    let expected = [((0, "a".to_owned()), 7), ((0, "b".to_owned()), 3)];
+    assert_eq!(lane.report.partitions_us.into_iter().collect::<Vec<_>>(), expected);
+    assert_eq!(lane.report.counts[0].max_time_us, Some(90));
 }
 
 fn sunk(answers: &[Answer]) -> Vec<i64> {

@@ -4,22 +4,26 @@
 mod approx_distinct;
 mod approx_percentile;
 mod at_end;
+mod collect;
 mod count;
 mod distinct;
 mod extreme;
 mod extreme_text;
 mod hyper_log_log;
+mod listed;
 mod moments;
 mod null_rows;
 mod numbers;
 mod rounded;
 mod sketches;
 mod sum;
+mod top_k;
 
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field};
 
 use super::StateError;
+use crate::batch::RejectedRow;
 
 pub use distinct::PairSet;
 
@@ -35,8 +39,20 @@ pub trait Accumulator: Send {
     /// The columns of `state`; their names are suffixes to the function's output name.
     fn state_fields(&self) -> Vec<Field>;
 
-    /// Makes room for so many groups; new ones have seen no row.
+    /// Makes room for so many groups; new ones have seen no row. Fewer than before only when those behind
+    /// have seen none.
     fn resize(&mut self, groups: usize);
+
+    /// Called before `update` with what that would be given, where a step has functions that may refuse
+    /// rows: those that this one cannot take, rising. If there are any, it is called again without them.
+    ///
+    /// # Errors
+    /// When the arguments are not of the types that the function was made for.
+    fn refusals(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<Vec<RejectedRow>, StateError> {
+        // What is built in takes every row.
+        let _ = (groups, arguments);
+        Ok(Vec::new())
+    }
 
     /// Takes a chunk: row `i` of the arguments belongs to `groups[i]`. `count(*)` has none.
     ///
@@ -130,6 +146,21 @@ const FUNCTIONS: &[Function] = &[
         name: "approx_percentile",
         shape: Shape { example: "approx_percentile(x, 0.99)", columns: 1, numbers: 1 },
         build: approx_percentile::build,
+    },
+    Function {
+        name: "collect",
+        shape: Shape { example: "collect(x, 100)", columns: 1, numbers: 1 },
+        build: collect::build,
+    },
+    Function {
+        name: "collect_distinct",
+        shape: Shape { example: "collect_distinct(x, 100)", columns: 1, numbers: 1 },
+        build: collect::build_distinct,
+    },
+    Function {
+        name: "top_k",
+        shape: Shape { example: "top_k(x, 10)", columns: 1, numbers: 1 },
+        build: top_k::build,
     },
 ];
 

@@ -5,9 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use millstream_wasm::Observer;
 
-use crate::batch::{EventTime, timestamp_us, type_name};
+use super::early::{self, BatchTime};
+use super::plugin::{Instance, Operator};
+use crate::batch::{BatchCtx, EventTime, timestamp_us, type_name};
 use crate::state::accumulators::{self, Accumulator};
 use crate::state::{KeyCodec, StateError};
 use crate::windows::Windows;
@@ -84,14 +88,43 @@ impl AggregateConfig {
 pub struct FunctionConfig {
     /// The name of the result in the output.
     pub name: String,
-    /// The function: one of [`accumulators::names`] but for the word `distinct`.
-    pub function: String,
+    /// What is called.
+    pub call: FunctionCall,
     /// Which columns of the input it is applied to; none stands for `*`.
     pub arguments: Vec<usize>,
-    /// Numbers that are written after them, the same for all rows.
-    pub numbers: Vec<f64>,
-    /// Whether equal values are taken once.
-    pub distinct: bool,
+}
+
+/// What a function is.
+#[derive(Clone, Debug)]
+pub enum FunctionCall {
+    /// One of ours.
+    BuiltIn {
+        /// One of [`accumulators::names`] but for the word `distinct`.
+        function: String,
+        /// Numbers that are written after the columns, the same for all rows.
+        numbers: Vec<f64>,
+        /// Whether equal values are taken once.
+        distinct: bool,
+    },
+    /// A plugin's.
+    Plugin(Operator),
+}
+
+impl FunctionCall {
+    /// A built-in function of columns alone.
+    #[must_use]
+    pub fn built_in(function: &str) -> Self {
+        Self::BuiltIn { function: function.to_owned(), numbers: Vec::new(), distinct: false }
+    }
+
+    /// The name of a built-in function among the accumulators; of a plugin's operator, with its config.
+    fn full_name(&self) -> String {
+        match self {
+            Self::BuiltIn { function, distinct: true, .. } => format!("{function} distinct"),
+            Self::BuiltIn { function, .. } => function.clone(),
+            Self::Plugin(operator) => format!("{} with {} of ", operator.identity(), operator.call.config),
+        }
+    }
 }
 
 /// Deals argument columns to the functions that they were gathered for, in order.
@@ -114,6 +147,16 @@ pub enum Emit {
     Update,
     /// Once, when the watermark has passed the window.
     Final,
+    /// Every so many microseconds of the plan's clock, for the groups that have changed, and once more when
+    /// the watermark has passed the window.
+    Early(i64),
+}
+
+impl Emit {
+    /// Whether the results of a window go on when it closes.
+    pub(super) fn gives_finals(self) -> bool {
+        matches!(self, Self::Final | Self::Early(_))
+    }
 }
 
 /// Why there can be no such aggregation; the message says what to change.
@@ -121,6 +164,29 @@ pub enum Emit {
 pub struct AggregateError(String);
 
 impl AggregateError {
+    pub(super) fn of_counts(size: u64, every: u64, most: u64) -> Self {
+        Self(format!(
+            "count windows of {size} rows, one every {every}, cannot be: there are 1 to {most} rows in a window, and the \
+             next one begins after at least 1 and at most so many rows"
+        ))
+    }
+
+    pub(super) fn of_overlapping_counts() -> Self {
+        Self(
+            "count windows that overlap need emit: final: a row changes several of them, and each would go on with \
+             every batch"
+                .to_owned(),
+        )
+    }
+
+    pub(super) fn of_early_counts() -> Self {
+        Self("count windows have no early results: use emit: update, or emit: final".to_owned())
+    }
+
+    pub(super) fn of_name(name: &str) -> Self {
+        Self(format!("two columns of the output are called `{name}`: rename one"))
+    }
+
     pub(super) fn without_sessions() -> Self {
         Self("these windows are no sessions".to_owned())
     }
@@ -154,19 +220,30 @@ pub(super) struct Plan {
     pub(super) distinct: Vec<Option<SchemaRef>>,
     key_types: Vec<DataType>,
     arguments: Vec<Vec<DataType>>,
+    /// By function, where it is a plugin's.
+    instances: Vec<Option<Instance>>,
+    /// For results that go on early: the last of the accumulators asks it.
+    time: Option<BatchTime>,
 }
 
 /// The key of the schema metadata that says what state is about.
 const DESCRIPTION: &str = "millstream.aggregate";
 
 impl Plan {
-    pub(super) fn new(config: AggregateConfig) -> Result<Self, AggregateError> {
+    pub(super) fn new(config: AggregateConfig, observer: &Arc<dyn Observer>) -> Result<Self, AggregateError> {
         check(&config)?;
         let key_types: Vec<DataType> =
             config.keys.iter().map(|key| config.input.field(key.column).data_type().clone()).collect();
         let argument = |column: &usize| config.input.field(*column).data_type().clone();
         let arguments = |function: &FunctionConfig| function.arguments.iter().map(argument).collect();
         let arguments: Vec<_> = config.functions.iter().map(arguments).collect();
+        let instances = config.functions.iter().map(|function| match &function.call {
+            FunctionCall::BuiltIn { .. } => Ok(None),
+            FunctionCall::Plugin(operator) => Instance::open(operator, observer)
+                .map(Some)
+                .map_err(|error| AggregateError(format!("`{}`: {error}", function.name))),
+        });
+        let instances = instances.collect::<Result<_, _>>()?;
         let nothing = Arc::new(Schema::empty());
         let mut plan = Self {
             output: Arc::clone(&nothing),
@@ -175,6 +252,8 @@ impl Plan {
             distinct: Vec::new(),
             key_types,
             arguments,
+            instances,
+            time: matches!(config.emit, Emit::Early(_)).then(BatchTime::default),
             config,
         };
         plan.codec()?;
@@ -187,14 +266,33 @@ impl Plan {
         KeyCodec::new(self.key_types.clone())
     }
 
-    /// New accumulators, one a function.
+    /// New accumulators, one a function; behind them one that says when a group was touched, where that is
+    /// needed.
     pub(super) fn accumulators(&self) -> Result<Vec<Box<dyn Accumulator>>, StateError> {
-        let functions = self.config.functions.iter().zip(&self.arguments);
-        functions
-            .map(|(function, arguments)| {
-                accumulators::build(&full_name(function), arguments, &function.numbers)
-            })
-            .collect()
+        let functions = self.config.functions.iter().zip(&self.arguments).zip(&self.instances);
+        let functions = functions.map(|((function, arguments), instance)| match (&function.call, instance) {
+            (_, Some(instance)) => Ok(instance.accumulator()),
+            (FunctionCall::BuiltIn { numbers, .. }, None) => {
+                accumulators::build(&function.call.full_name(), arguments, numbers)
+            }
+            (FunctionCall::Plugin(_), None) => {
+                Err(StateError::Plugin("the plugin's operator is not open".into()))
+            }
+        });
+        functions.chain(self.time.as_ref().map(|time| Ok(time.accumulator()))).collect()
+    }
+
+    /// Whether rows may be refused by a function.
+    pub(super) fn calls_plugins(&self) -> bool {
+        self.instances.iter().any(Option::is_some)
+    }
+
+    /// Calls of plugins that follow belong to this batch.
+    pub(super) fn set_clock(&self, ctx: &BatchCtx) {
+        if let Some(time) = &self.time {
+            time.set(ctx.now_us);
+        }
+        self.instances.iter().flatten().for_each(|instance| instance.set_clock(ctx));
     }
 
     fn set_schemas(&mut self) -> Result<(), AggregateError> {
@@ -211,10 +309,18 @@ impl Plan {
         let mut groups = keys.clone();
         let mut partial = vec![Arc::clone(&keys[0]), Arc::new(Field::new("key", DataType::Binary, true))];
         let metadata = HashMap::from([(DESCRIPTION.to_owned(), self.description())]);
-        for (function, mut accumulator) in self.config.functions.iter().zip(self.accumulators()?) {
-            output.push(Arc::new(Field::new(&function.name, accumulator.data_type(), true)));
+        let names = self.config.functions.iter().map(|function| function.name.as_str());
+        for (name, mut accumulator) in names.chain(std::iter::once(early::NAME)).zip(self.accumulators()?) {
+            match accumulator.data_type() {
+                _ if name == early::NAME => {}
+                DataType::Struct(fields) => output.extend(fields.iter().map(|field| {
+                    let name = format!("{name}_{}", field.name());
+                    Arc::new(field.as_ref().clone().with_name(name).with_nullable(true))
+                })),
+                one => output.push(Arc::new(Field::new(name, one, true))),
+            }
             let states = accumulator.state_fields().into_iter().map(|field| {
-                let name = format!("{}.{}", function.name, field.name());
+                let name = format!("{name}.{}", field.name());
                 Arc::new(field.with_name(name))
             });
             let states: Vec<FieldRef> = states.collect();
@@ -228,6 +334,7 @@ impl Plan {
                 groups.extend(states);
             }
         }
+        check_names(&output)?;
         self.output = Arc::new(Schema::new(output));
         self.partial = Arc::new(Schema::new(partial));
         self.groups = Arc::new(Schema::new_with_metadata(groups, metadata));
@@ -251,15 +358,10 @@ impl Plan {
                 [] => "*".to_owned(),
                 some => some.iter().map(type_name).collect::<Vec<_>>().join(", "),
             };
-            format!("{} = {}({arguments})", function.name, full_name(function))
+            format!("{} = {}({arguments})", function.name, function.call.full_name())
         });
         format!("version 1; {window}; {}", functions.collect::<Vec<_>>().join(", "))
     }
-}
-
-/// The name of a function among the accumulators.
-fn full_name(function: &FunctionConfig) -> String {
-    if function.distinct { format!("{} distinct", function.function) } else { function.function.clone() }
 }
 
 fn check(config: &AggregateConfig) -> Result<(), AggregateError> {
@@ -282,29 +384,36 @@ fn check(config: &AggregateConfig) -> Result<(), AggregateError> {
             "`{name}` is to use column {column}, but the input has {fields}"
         )));
     }
-    check_names(config)?;
-    let distinct = |function: &&FunctionConfig| function.distinct && function.function != "count";
-    if let Some(function) = config.functions.iter().find(distinct) {
-        return Err(AggregateError(format!(
-            "`{}`: only count can be distinct, {}(distinct) cannot",
-            function.name, function.function
-        )));
+    if config.keys.is_empty() && config.functions.is_empty() {
+        return Err(AggregateError("an aggregation needs a key or a function".into()));
+    }
+    for FunctionConfig { name, call, .. } in &config.functions {
+        match call {
+            FunctionCall::BuiltIn { function, distinct: true, .. } if function != "count" => {
+                return Err(AggregateError(format!(
+                    "`{name}`: only count can be distinct, {function}(distinct) cannot"
+                )));
+            }
+            _ => {}
+        }
     }
     check_window(config)
 }
 
-fn check_names(config: &AggregateConfig) -> Result<(), AggregateError> {
-    let window: &[&str] = if config.window.is_some() { &["window_start", "window_end"] } else { &[] };
-    let keys = config.keys.iter().map(|key| key.name.as_str());
-    let functions = config.functions.iter().map(|function| function.name.as_str());
-    let mut names: Vec<&str> = window.iter().copied().chain(keys).chain(functions).collect();
+fn check_names(output: &[FieldRef]) -> Result<(), AggregateError> {
+    let mut names: Vec<&str> = output.iter().map(|field| field.name().as_str()).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => {
-            Err(AggregateError(format!("two columns of the output are called `{}`: rename one", pair[0])))
-        }
-        None if names.is_empty() => Err(AggregateError("an aggregation needs a key or a function".into())),
+        Some(pair) => Err(AggregateError::of_name(pair[0])),
         None => Ok(()),
+    }
+}
+
+/// The columns of a function's results: of several fields each one, with all groups' values.
+pub(super) fn result_columns(results: ArrayRef) -> Vec<ArrayRef> {
+    match results.as_struct_opt() {
+        Some(fields) => fields.columns().to_vec(),
+        None => vec![results],
     }
 }
 
@@ -312,12 +421,21 @@ fn check_window(config: &AggregateConfig) -> Result<(), AggregateError> {
     let Some(window) = &config.window else {
         return match config.emit {
             Emit::Update => Ok(()),
+            Emit::Early(_) => Err(AggregateError(
+                "early results need a window whose final ones follow: add `window`, or use emit: update".into(),
+            )),
             Emit::Final => Err(AggregateError(
                 "emit: final needs a window, as without one no result is ever final: add `window`, or use emit: update"
                     .into(),
             )),
         };
     };
+    match config.emit {
+        Emit::Early(every_us) if every_us <= 0 => {
+            return Err(AggregateError("early results need a time from one to the next".into()));
+        }
+        _ => {}
+    }
     if let WindowKind::Session(gap) = window.kind {
         check_session(config, gap)?;
     }
@@ -337,7 +455,7 @@ fn check_window(config: &AggregateConfig) -> Result<(), AggregateError> {
 }
 
 fn check_session(config: &AggregateConfig, gap: Gap) -> Result<(), AggregateError> {
-    if config.emit == Emit::Update {
+    if config.emit != Emit::Final {
         return Err(AggregateError(
             "sessions need emit: final: a session that grows changes its start and end, so its earlier results could \
              not be taken back"

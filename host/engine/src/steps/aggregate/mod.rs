@@ -8,11 +8,15 @@
 
 mod cold;
 mod config;
+mod counted;
+mod early;
 pub(super) mod placement;
+mod plugin;
 mod results;
 mod sessions;
 mod snapshot;
 mod table;
+mod taking;
 #[cfg(test)]
 mod tests;
 
@@ -25,13 +29,19 @@ use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take;
+use millstream_wasm::Observer;
 
 use cold::stored;
 use config::Plan;
 pub use config::{
-    AggregateConfig, AggregateError, Emit, FunctionConfig, Gap, KeyConfig, WindowConfig, WindowKind,
+    AggregateConfig, AggregateError, Emit, FunctionCall, FunctionConfig, Gap, KeyConfig, WindowConfig,
+    WindowKind,
 };
+pub use counted::{CountConfig, Counted};
+use early::Rhythm;
 use placement::Placement;
+pub(crate) use plugin::Deaf;
+pub use plugin::{Operator, PluginCall};
 pub use sessions::Sessions;
 use table::{Table, failed, times};
 
@@ -68,6 +78,7 @@ pub struct Aggregate {
     begun: bool,
     /// Results of the windows that the current batch has closed.
     due: Vec<RecordBatch>,
+    rhythm: Rhythm,
     size: StateSize,
     ids: Vec<u32>,
 }
@@ -78,7 +89,16 @@ impl Aggregate {
     /// # Errors
     /// When the configuration cannot work; the message says what to change.
     pub fn new(config: AggregateConfig) -> Result<Self, AggregateError> {
-        let plan = Plan::new(config)?;
+        let nobody: Arc<dyn Observer> = Arc::new(Deaf);
+        Self::heard(config, &nobody)
+    }
+
+    /// The same; what plugins say goes to `observer`.
+    ///
+    /// # Errors
+    /// As [`Aggregate::new`], and when a plugin does not open.
+    pub fn heard(config: AggregateConfig, observer: &Arc<dyn Observer>) -> Result<Self, AggregateError> {
+        let plan = Plan::new(config, observer)?;
         Ok(Self {
             codec: plan.codec()?,
             plan,
@@ -90,23 +110,10 @@ impl Aggregate {
             closed_copied_us: None,
             begun: false,
             due: Vec::new(),
+            rhythm: Rhythm::default(),
             size: StateSize::default(),
             ids: Vec::new(),
         })
-    }
-
-    /// Takes rows that belong to one window.
-    fn take_rows(&mut self, start_us: i64, rows: &Rows) -> Result<(), StateError> {
-        let keys = self.codec.encode(&rows.keys, rows.count)?;
-        let alone = self.is_direct();
-        let tables = if alone { &mut self.state } else { &mut self.gathered };
-        let table = table_of(tables, &mut self.spare, &self.plan, start_us)?;
-        table.find(&keys, &mut self.ids)?;
-        table.update(&self.ids, &self.plan.config.functions, &rows.arguments)?;
-        if alone {
-            table.touch(&self.ids);
-        }
-        Ok(())
     }
 
     /// The columns that are needed of a chunk.
@@ -156,11 +163,13 @@ impl Aggregate {
         Ok(RecordBatch::try_new(Arc::clone(&self.plan.partial), columns)?)
     }
 
-    fn merge_run(&mut self, start_us: i64, run: &RecordBatch) -> Result<(), StateError> {
+    fn merge_run(&mut self, start_us: i64, run: &RecordBatch) -> Result<(), StepError> {
+        let window = self.pane(start_us);
+        let table = table_of(&mut self.state, &mut self.spare, &self.plan, start_us).map_err(failed)?;
         let keys = KeyColumn::Bytes(run.column(1).as_binary::<i32>().clone());
-        let table = table_of(&mut self.state, &mut self.spare, &self.plan, start_us)?;
-        table.find(&keys, &mut self.ids)?;
-        table.merge(&self.ids, &run.columns()[2..])?;
+        table.find(&keys, &mut self.ids).map_err(failed)?;
+        let merged = table.merge(&self.ids, &run.columns()[2..]);
+        merged.map_err(|error| table.of_group(&self.plan, &self.codec, window, "a merge", error))?;
         table.touch(&self.ids);
         Ok(())
     }
@@ -188,20 +197,20 @@ impl Aggregate {
         self.begin(ctx)?;
         let rows = self.rows(input);
         let (Some(window), Some(windows)) = (&self.plan.config.window, self.plan.config.windows()) else {
-            self.take_rows(0, &rows).map_err(failed)?;
-            return Ok(Vec::new());
+            return self.take_rows(0, &rows);
         };
         let times = window.time.times(input);
         let name = self.plan.config.input.field(window.time.column).name();
         match placement::place(windows, &times, name, self.closed_us) {
-            Placement::One(pane) => {
-                self.take_rows(pane.start_us, &rows).map_err(failed)?;
-                Ok(Vec::new())
-            }
-            Placement::Many { panes, rejected } => {
+            Placement::One(pane) => self.take_rows(pane.start_us, &rows),
+            Placement::Many { panes, mut rejected } => {
                 for (pane, selected) in panes {
-                    self.take_rows(pane.start_us, &rows.select(selected)?).map_err(failed)?;
+                    let refused = self.take_rows(pane.start_us, &rows.select(selected.clone())?)?;
+                    rejected.extend(
+                        refused.into_iter().map(|row| RejectedRow { row: selected[row.row as usize], ..row }),
+                    );
                 }
+                rejected.sort_by_key(|row| row.row);
                 Ok(rejected)
             }
         }
@@ -245,7 +254,7 @@ impl Aggregate {
         self.bring_all(gathered).map_err(stored)?;
         for rows in gathered.iter().filter(|rows| rows.num_rows() > 0) {
             for (start_us, run) in runs(rows) {
-                self.merge_run(start_us.unwrap_or(0), &run).map_err(stored)?;
+                self.merge_run(start_us.unwrap_or(0), &run)?;
             }
         }
         Ok(())
@@ -258,8 +267,16 @@ impl Aggregate {
     pub fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
         self.begin(ctx)?;
         let mut results = std::mem::take(&mut self.due);
-        if self.plan.config.emit == Emit::Update {
-            results = self.updates()?;
+        match self.plan.config.emit {
+            Emit::Final => {}
+            Emit::Update => results = self.updates(&self.touched())?,
+            Emit::Early(every_us) => {
+                let touched = self.state.values().any(|table| !table.touched().is_empty());
+                if let Some(since_us) = self.rhythm.beat(every_us, ctx.now_us, touched) {
+                    let changed = self.touched_after(since_us)?;
+                    results.extend(self.updates(&changed)?);
+                }
+            }
         }
         self.begun = false;
         for table in self.state.values_mut() {
@@ -273,7 +290,8 @@ impl Aggregate {
     /// Whether the state of every function may leave memory.
     #[must_use]
     pub fn can_spill(&self) -> bool {
-        cold::payload(&self.plan).is_ok()
+        // Early results look at all groups every so often.
+        !matches!(self.plan.config.emit, Emit::Early(_)) && cold::payload(&self.plan).is_ok()
     }
 
     /// Lets groups leave memory when the state is over the budget.
@@ -318,6 +336,15 @@ impl Aggregate {
             self.results(self.pane(start_us), table, &table.sorted(), &mut results)?;
         }
         Ok(results.into_iter().map(|rows| StateChunk { table: snapshot::GROUPS.into(), rows }).collect())
+    }
+
+    /// When results are due early, in microseconds of the plan's clock.
+    #[must_use]
+    pub fn due_us(&self) -> Option<i64> {
+        match self.plan.config.emit {
+            Emit::Early(every_us) => self.rhythm.due_us(every_us),
+            Emit::Update | Emit::Final => None,
+        }
     }
 
     /// Groups and bytes.

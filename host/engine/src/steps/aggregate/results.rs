@@ -1,23 +1,27 @@
 //! What goes on of an aggregation: the results of groups and windows, and which panes are not needed
 //! any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::RecordBatch;
 
 use super::cold::stored;
-use super::table::Table;
-use super::{Aggregate, Emit, PIECE_ROWS, keep};
+use super::table::{Table, failed};
+use super::{Aggregate, PIECE_ROWS, keep};
 use crate::batch::BatchCtx;
 use crate::state::cold::ColdParts;
 use crate::state::{KeyColumn, StateError};
 use crate::steps::{StateSize, StepError};
 use crate::windows::{Window, Windows};
 
+/// Groups by the start of their pane.
+pub(super) type Changed = BTreeMap<i64, Vec<u32>>;
+
 impl Aggregate {
     /// Closes what the watermark has passed, before the batch's rows come: a row that is late for one of
     /// its windows is none of that window's.
     pub(super) fn begin(&mut self, ctx: &BatchCtx) -> Result<(), StepError> {
+        self.plan.set_clock(ctx);
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
         }
@@ -26,7 +30,7 @@ impl Aggregate {
         // What a checkpoint brought back of windows that were closed after it was full: their results
         // went on then.
         let stale = self.close(self.closed_us)?;
-        if self.plan.config.emit == Emit::Final {
+        if self.plan.config.emit.gives_finals() {
             self.due = self.finals(closed_us)?;
         }
         let closed = self.close(closed_us)?;
@@ -38,20 +42,39 @@ impl Aggregate {
         Ok(())
     }
 
-    /// The results of the groups that the batch touched, in every window that is open.
-    pub(super) fn updates(&mut self) -> Result<Vec<RecordBatch>, StepError> {
+    /// The groups that the batch touched.
+    pub(super) fn touched(&self) -> Changed {
+        let touched = self.state.iter().filter(|(_, table)| !table.touched().is_empty());
+        touched.map(|(&start_us, table)| (start_us, table.touched().to_vec())).collect()
+    }
+
+    /// The groups that batches after `since_us` have touched.
+    pub(super) fn touched_after(&self, since_us: i64) -> Result<Changed, StepError> {
+        let mut changed = Changed::new();
+        for (&start_us, table) in &self.state {
+            let ids = table.touched_after(since_us).map_err(failed)?;
+            if !ids.is_empty() {
+                changed.insert(start_us, ids);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// The results of groups, in every window that is open.
+    pub(super) fn updates(&mut self, changed: &Changed) -> Result<Vec<RecordBatch>, StepError> {
         let mut results = Vec::new();
         if self.are_panes() {
-            for (&start_us, table) in self.state.iter().filter(|(_, table)| !table.touched().is_empty()) {
-                self.results(self.pane(start_us), table, table.touched(), &mut results)?;
+            for (&start_us, ids) in changed {
+                if let Some(table) = self.state.get(&start_us) {
+                    self.results(self.pane(start_us), table, ids, &mut results)?;
+                }
             }
             return Ok(results);
         }
-        let touched = self.state.iter().filter(|(_, table)| !table.touched().is_empty());
-        let windows = self.windows_of(touched.map(|(start_us, _)| *start_us));
+        let windows = self.windows_of(changed.keys().copied());
         let open = |window: &Window| !window.is_closed(self.closed_us);
         for window in windows.into_iter().filter(open).collect::<Vec<_>>() {
-            let merged = self.merged(window, true).map_err(stored)?;
+            let merged = self.merged(window, Some(changed))?;
             let all: Vec<u32> = (0..merged.len() as u32).collect();
             self.results(Some(window), &merged, &all, &mut results)?;
             keep(&mut self.spare, merged);
@@ -73,7 +96,7 @@ impl Aggregate {
                 }
                 continue;
             }
-            let merged = self.merged(window, false).map_err(stored)?;
+            let merged = self.merged(window, None)?;
             self.results(Some(window), &merged, &merged.sorted(), &mut results)?;
             keep(&mut self.spare, merged);
         }
@@ -106,31 +129,44 @@ impl Aggregate {
         starts_us.flat_map(|start_us| windows.of(windows.pane(start_us))).collect()
     }
 
-    /// The groups of a window: those of its panes, merged; all of them, or those that the batch touched.
-    fn merged(&mut self, window: Window, touched_only: bool) -> Result<Table, StateError> {
+    /// The groups of a window: those of its panes, merged; all of them, or those that have changed in any.
+    fn merged(&mut self, window: Window, changed: Option<&Changed>) -> Result<Table, StepError> {
         let mut merged = match self.spare.pop() {
             Some(table) => table,
-            None => Table::new(&self.plan)?,
+            None => Table::new(&self.plan).map_err(failed)?,
         };
-        if touched_only {
-            for (_, pane) in self.state.range(window.start_us..window.end_us) {
-                let keys = KeyColumn::Bytes(pane.groups().keys().gather(pane.touched())?);
+        let done = self.merge_panes(window, changed, &mut merged);
+        done.map_err(|error| merged.of_group(&self.plan, &self.codec, Some(window), "a merge", error))?;
+        Ok(merged)
+    }
+
+    fn merge_panes(
+        &mut self,
+        window: Window,
+        changed: Option<&Changed>,
+        merged: &mut Table,
+    ) -> Result<(), StateError> {
+        for (start_us, ids) in
+            changed.into_iter().flat_map(|changed| changed.range(window.start_us..window.end_us))
+        {
+            if let Some(pane) = self.state.get(start_us) {
+                let keys = KeyColumn::Bytes(pane.groups().keys().gather(ids)?);
                 merged.find(&keys, &mut self.ids)?;
             }
         }
         if self.cold.as_ref().is_some_and(ColdParts::is_in_use) {
             let touched = merged.groups().keys().gather(&merged.all())?;
-            let touched = touched_only.then_some(KeyColumn::Bytes(touched));
+            let touched = changed.map(|_| KeyColumn::Bytes(touched));
             let starts: Vec<i64> =
                 self.state.range(window.start_us..window.end_us).map(|(start_us, _)| *start_us).collect();
             for start_us in starts {
-                self.add_cold(start_us, &mut merged, touched.as_ref())?;
+                self.add_cold(start_us, merged, touched.as_ref())?;
             }
         }
         for (_, pane) in self.state.range(window.start_us..window.end_us) {
             let mut ids: Vec<u32> = (0..pane.len() as u32).collect();
             let mut keys = KeyColumn::Bytes(pane.groups().keys().gather(&ids)?);
-            if touched_only {
+            if changed.is_some() {
                 let found = merged.groups().find(&keys);
                 ids.retain(|id| found[*id as usize].is_some());
                 keys = KeyColumn::Bytes(pane.groups().keys().gather(&ids)?);
@@ -142,7 +178,7 @@ impl Aggregate {
             }
             merged.merge(&self.ids, &states)?;
         }
-        Ok(merged)
+        Ok(())
     }
 
     pub(super) fn results(

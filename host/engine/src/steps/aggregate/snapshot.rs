@@ -10,6 +10,7 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
 use super::cold::stored;
+use super::early::Rhythm;
 use super::table::{Table, failed, times};
 use super::{Aggregate, Extent, PIECE_ROWS, StateChunk, StateError, StepError, pieces, runs, table_of};
 use crate::batch::timestamp_us;
@@ -20,6 +21,9 @@ pub(super) const GROUPS: &str = "groups";
 
 /// Up to where windows are closed: one row.
 const CLOSED: &str = "closed";
+
+/// When results went on early: one row.
+const EARLY: &str = "early";
 
 /// Distinct values of a function, whose output name follows.
 const DISTINCT: &str = "distinct:";
@@ -36,6 +40,13 @@ pub(super) fn copy(step: &mut Aggregate, extent: Extent) -> Result<Vec<StateChun
             Arc::new(TimestampMicrosecondArray::from(vec![step.closed_us]).with_timezone("UTC"));
         let rows = RecordBatch::try_new(closed_schema(), vec![column]).map_err(failed)?;
         chunks.push(StateChunk { table: CLOSED.into(), rows });
+    }
+    if step.rhythm.last_us.is_some() && (full || step.rhythm.last_us != step.rhythm.copied_us) {
+        let column: ArrayRef =
+            Arc::new(TimestampMicrosecondArray::from(vec![step.rhythm.last_us]).with_timezone("UTC"));
+        let rows = RecordBatch::try_new(early_schema(), vec![column]).map_err(failed)?;
+        chunks.push(StateChunk { table: EARLY.into(), rows });
+        step.rhythm.copied_us = step.rhythm.last_us;
     }
     chunks.extend(copy_tables(step, full)?);
     step.closed_copied_us = step.closed_us;
@@ -129,6 +140,10 @@ fn closed_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("closed_until", timestamp_us(), false)]))
 }
 
+fn early_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("given_until", timestamp_us(), false)]))
+}
+
 /// Takes back a chunk of state.
 pub(super) fn restore(step: &mut Aggregate, chunk: &StateChunk) -> Result<(), StepError> {
     let rows = &chunk.rows;
@@ -137,6 +152,14 @@ pub(super) fn restore(step: &mut Aggregate, chunk: &StateChunk) -> Result<(), St
         let closed = rows.column(0).as_primitive::<TimestampMicrosecondType>();
         step.closed_us = step.closed_us.max(closed.iter().flatten().max());
         step.closed_copied_us = step.closed_us;
+        return Ok(());
+    }
+    if chunk.table == EARLY {
+        check(chunk, &early_schema())?;
+        let last = rows.column(0).as_primitive::<TimestampMicrosecondType>();
+        let last_us = step.rhythm.last_us.max(last.iter().flatten().max());
+        // Which groups were touched since then, they know themselves.
+        step.rhythm = Rhythm { last_us, copied_us: last_us, pending: true };
         return Ok(());
     }
     if chunk.table == GROUPS {

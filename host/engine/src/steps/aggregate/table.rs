@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
 use arrow_cast::display::array_value_to_string;
 
 use super::PIECE_ROWS;
-use super::config::{FunctionConfig, Plan, deal};
+use super::config::{FunctionConfig, Plan, deal, result_columns};
 use crate::state::accumulators::Accumulator;
 use crate::state::cold::ColdRows;
 use crate::state::{GroupTable, KeyCodec, KeyColumn, StateError};
-use crate::steps::StepError;
 use crate::steps::on_time::show;
+use crate::steps::{RejectedRow, StepError};
 use crate::windows::Window;
 
 /// Groups and their values, and which of them changed.
@@ -90,6 +92,42 @@ impl Table {
         for (accumulator, own) in self.accumulators.iter_mut().zip(deal(functions, arguments)) {
             accumulator.update(ids, own)?;
         }
+        // What is behind the functions has no arguments.
+        self.accumulators[functions.len()..].iter_mut().try_for_each(|other| other.update(ids, &[]))
+    }
+
+    /// Groups that batches after `since_us` have touched, by encoded key.
+    pub(super) fn touched_after(&self, since_us: i64) -> Result<Vec<u32>, StateError> {
+        let all = self.sorted();
+        let Some(last) = self.accumulators.last() else { return Ok(Vec::new()) };
+        let times = last.finish(&all)?;
+        let times = times.as_primitive::<TimestampMicrosecondType>();
+        Ok(all.into_iter().zip(times.values()).filter(|(_, at)| **at > since_us).map(|(id, _)| id).collect())
+    }
+
+    /// The first function that cannot take all of these rows, and those that it cannot take.
+    pub(super) fn refusals(
+        &mut self,
+        ids: &[u32],
+        functions: &[FunctionConfig],
+        arguments: &[ArrayRef],
+    ) -> Result<Option<(usize, Vec<RejectedRow>)>, StateError> {
+        let own = deal(functions, arguments);
+        for (number, (accumulator, own)) in self.accumulators.iter_mut().zip(own).enumerate() {
+            let refused = accumulator.refusals(ids, own)?;
+            if !refused.is_empty() {
+                return Ok(Some((number, refused)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Forgets the groups from this one on, which no row has come to.
+    pub(super) fn truncate(&mut self, groups: usize) -> Result<(), StateError> {
+        self.groups.truncate(groups)?;
+        self.accumulators.iter_mut().for_each(|accumulator| accumulator.resize(groups));
+        self.stamps.truncate(groups);
+        self.is_changed.truncate(groups);
         Ok(())
     }
 
@@ -224,7 +262,9 @@ impl Table {
         columns.extend(self.keys(codec, ids).map_err(failed)?);
         for (accumulator, function) in self.accumulators.iter().zip(&plan.config.functions) {
             let column = accumulator.finish(ids);
-            columns.push(column.map_err(|error| self.no_result(plan, codec, window, &function.name, error))?);
+            let column = column
+                .map_err(|error| self.of_group(plan, codec, window, &format!("`{}`", function.name), error));
+            columns.extend(result_columns(column?));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
         RecordBatch::try_new_with_options(Arc::clone(&plan.output), columns, &options).map_err(failed)
@@ -254,7 +294,8 @@ impl Table {
             + self.is_changed.capacity()
     }
 
-    fn no_result(
+    /// An error, with the keys of the group that it is about.
+    pub(super) fn of_group(
         &self,
         plan: &Plan,
         codec: &KeyCodec,
@@ -262,20 +303,32 @@ impl Table {
         function: &str,
         error: StateError,
     ) -> StepError {
-        let StateError::Overflow { group, reason } = error else { return failed(error) };
-        let keys = self.keys(codec, &[group]).unwrap_or_default();
-        let named = plan.config.keys.iter().zip(&keys).map(|(name, key)| {
-            let key = if key.is_null(0) {
-                "null".into()
-            } else {
-                array_value_to_string(key, 0).unwrap_or_default()
-            };
-            format!("{} = {key}", name.name)
-        });
-        let named = named.collect::<Vec<_>>().join(", ");
-        let window = window.map(|window| format!(" in the window from {}", show(window.start_us)));
-        StepError::Failed(format!("`{function}` of ({named}){}: {reason}", window.unwrap_or_default()))
+        let StateError::Overflow { group, reason } = error else { return StepError::of_state(error) };
+        StepError::Failed(format!("{function} of {}: {reason}", self.describe(plan, codec, window, group)))
     }
+
+    /// A group by its keys and window.
+    pub(super) fn describe(
+        &self,
+        plan: &Plan,
+        codec: &KeyCodec,
+        window: Option<Window>,
+        group: u32,
+    ) -> String {
+        let keys = self.keys(codec, &[group]).unwrap_or_default();
+        let window = window.map(|window| format!(" in the window from {}", show(window.start_us)));
+        format!("{}{}", describe_keys(plan, &keys), window.unwrap_or_default())
+    }
+}
+
+/// The keys of a group, each a column of one row, by their names.
+pub(super) fn describe_keys(plan: &Plan, keys: &[ArrayRef]) -> String {
+    let named = plan.config.keys.iter().zip(keys).map(|(name, key)| {
+        let key =
+            if key.is_null(0) { "null".into() } else { array_value_to_string(key, 0).unwrap_or_default() };
+        format!("{} = {key}", name.name)
+    });
+    format!("({})", named.collect::<Vec<_>>().join(", "))
 }
 
 /// A column that has one time in all rows.

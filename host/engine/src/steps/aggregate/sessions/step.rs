@@ -7,13 +7,17 @@ use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
+use millstream_wasm::Observer;
 
-use super::table::{Session, Table, Values};
+use super::table::{Refused, Session, Table, Values};
 use crate::batch::{BatchCtx, DeadLetterKind, EventTime, timestamp_us};
 use crate::state::{KeyCodec, KeyColumn, StateError, key_group, owner};
-use crate::steps::aggregate::config::{AggregateConfig, AggregateError, Gap, Plan, WindowConfig, WindowKind};
-use crate::steps::aggregate::table::failed;
-use crate::steps::keys::kept_rows;
+use crate::steps::aggregate::Deaf;
+use crate::steps::aggregate::config::{
+    AggregateConfig, AggregateError, Gap, Plan, WindowConfig, WindowKind, result_columns,
+};
+use crate::steps::aggregate::table::{describe_keys, failed};
+use crate::steps::keys::{both, kept_rows};
 use crate::steps::on_time::{show, without_time};
 use crate::steps::shuffle::owned;
 use crate::steps::{Extent, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
@@ -47,7 +51,16 @@ impl Sessions {
     /// # Errors
     /// When the configuration cannot work; the message says what to change.
     pub fn new(config: AggregateConfig) -> Result<Self, AggregateError> {
-        let plan = Plan::new(config)?;
+        let nobody: Arc<dyn Observer> = Arc::new(Deaf);
+        Self::heard(config, &nobody)
+    }
+
+    /// The same; what plugins say goes to `observer`.
+    ///
+    /// # Errors
+    /// As [`Sessions::new`], and when a plugin does not open.
+    pub fn heard(config: AggregateConfig, observer: &Arc<dyn Observer>) -> Result<Self, AggregateError> {
+        let plan = Plan::new(config, observer)?;
         let Some(WindowConfig { kind: WindowKind::Session(gap), time, lateness_us }) = plan.config.window
         else {
             return Err(AggregateError::without_sessions());
@@ -77,6 +90,7 @@ impl Sessions {
 
     /// Closes what the watermark has passed, before the batch's rows come.
     fn begin(&mut self, ctx: &BatchCtx) -> Result<(), StepError> {
+        self.plan.set_clock(ctx);
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
         }
@@ -109,7 +123,8 @@ impl Sessions {
         let slots: Vec<u32> = closed.iter().map(|(_, session)| session.slot).collect();
         let mut columns = self.places(&self.state, &closed).map_err(failed)?;
         for accumulator in self.state.accumulators() {
-            columns.push(accumulator.finish(&slots).map_err(failed)?);
+            let results = accumulator.finish(&slots).map_err(|error| self.of_session(&closed, error))?;
+            columns.extend(result_columns(results));
         }
         RecordBatch::try_new(Arc::clone(&self.plan.output), columns).map_err(failed)
     }
@@ -157,6 +172,64 @@ impl Sessions {
         (ends, refused)
     }
 
+    /// Takes rows with the ends that they have alone; answers with those that a plugin refuses.
+    fn take_rows(&mut self, rows: &RecordBatch, ends_us: &[i64]) -> Result<Vec<RejectedRow>, StepError> {
+        let mut refused = Vec::new();
+        let (mut rest, mut ends) = (rows.clone(), ends_us.to_vec());
+        while rest.num_rows() > 0 {
+            let more = self.try_rows(&rest, &ends)?;
+            if more.is_empty() {
+                break;
+            }
+            refused = both(rows.num_rows(), refused, &more);
+            let kept = kept_rows(rows.num_rows(), &refused);
+            ends = kept.iter().map(|row| ends_us[*row as usize]).collect();
+            rest = take_record_batch(rows, &UInt32Array::from(kept)).map_err(failed)?;
+        }
+        Ok(refused)
+    }
+
+    /// Takes rows if no function refuses any; answers with those that one refuses.
+    fn try_rows(&mut self, rows: &RecordBatch, ends_us: &[i64]) -> Result<Vec<RejectedRow>, StepError> {
+        let column = |column: usize| Arc::clone(rows.column(column));
+        let keys: Vec<ArrayRef> = self.plan.config.keys.iter().map(|key| column(key.column)).collect();
+        let functions = &self.plan.config.functions;
+        let arguments: Vec<_> =
+            functions.iter().flat_map(|function| &function.arguments).copied().map(column).collect();
+        let encoded = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
+        let starts = self.time.times(rows);
+        let values = Values::Arguments(functions, &arguments);
+        let alone = self.plan.config.workers == 1;
+        let table = if alone { &mut self.state } else { &mut self.gathered };
+        if !self.plan.calls_plugins() {
+            table.take(&encoded, starts.values(), ends_us, &values).map_err(failed)?;
+            return Ok(Vec::new());
+        }
+        // Rows that are refused must have changed no session: they are tried in sessions of their own.
+        let mut tried = Table::new(&|| self.plan.accumulators()).map_err(failed)?;
+        match tried.take(&encoded, starts.values(), ends_us, &values).map_err(failed)? {
+            None => tried.pour(table).map(|()| Vec::new()).map_err(failed),
+            Some(Refused { function, rows }) => {
+                let told = rows.into_iter().map(|row| {
+                    let own: Vec<ArrayRef> = keys.iter().map(|key| key.slice(row.row as usize, 1)).collect();
+                    let group = describe_keys(&self.plan, &own);
+                    let reason = format!("`{}` of {group}: {}", functions[function].name, row.reason);
+                    RejectedRow { reason, ..row }
+                });
+                Ok(told.collect())
+            }
+        }
+    }
+
+    /// An error, with the keys of the session that it is about.
+    fn of_session(&self, sessions: &[(u32, Session)], error: StateError) -> StepError {
+        let StateError::Overflow { group: slot, reason } = error else { return failed(error) };
+        let group = sessions.iter().find(|(_, session)| session.slot == slot).map(|(group, _)| *group);
+        let keys = group.and_then(|group| self.state.groups().keys().gather(&[group]).ok());
+        let keys = keys.and_then(|keys| self.codec.decode(&keys).ok()).unwrap_or_default();
+        StepError::Failed(format!("a session of {}: {reason}", describe_keys(&self.plan, &keys)))
+    }
+
     fn copy(&self, sessions: &[(u32, Session)]) -> Result<RecordBatch, StateError> {
         let slots: Vec<u32> = sessions.iter().map(|(_, session)| session.slot).collect();
         let mut columns = self.places(&self.state, sessions)?;
@@ -185,19 +258,8 @@ impl KeyedStep for Sessions {
         if rows.num_rows() == 0 {
             return Ok(refused);
         }
-        let column = |column: usize| Arc::clone(rows.column(column));
-        let keys: Vec<ArrayRef> = self.plan.config.keys.iter().map(|key| column(key.column)).collect();
-        let functions = &self.plan.config.functions;
-        let arguments: Vec<_> =
-            functions.iter().flat_map(|function| &function.arguments).copied().map(column).collect();
-        let keys = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
-        let starts = self.time.times(&rows);
-        let alone = self.plan.config.workers == 1;
-        let table = if alone { &mut self.state } else { &mut self.gathered };
-        table
-            .take(&keys, starts.values(), &ends, &Values::Arguments(functions, &arguments))
-            .map_err(failed)?;
-        Ok(refused)
+        let more = self.take_rows(&rows, &ends)?;
+        Ok(both(input.num_rows(), refused, &more))
     }
 
     fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError> {

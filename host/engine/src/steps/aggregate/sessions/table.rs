@@ -2,6 +2,7 @@
 
 use arrow_array::ArrayRef;
 
+use crate::batch::RejectedRow;
 use crate::state::accumulators::Accumulator;
 use crate::state::{GroupTable, KeyColumn, StateError};
 use crate::steps::aggregate::config::{FunctionConfig, deal};
@@ -41,6 +42,12 @@ pub(super) enum Values<'a> {
     Arguments(&'a [FunctionConfig], &'a [ArrayRef]),
     /// The states of functions.
     States(&'a [ArrayRef]),
+}
+
+/// Rows that a function cannot take.
+pub(super) struct Refused {
+    pub(super) function: usize,
+    pub(super) rows: Vec<RejectedRow>,
 }
 
 impl Table {
@@ -85,14 +92,15 @@ impl Table {
         self.changed.fill(false);
     }
 
-    /// Takes rows that last from `starts` to `ends`; sessions that they connect become one.
+    /// Takes rows that last from `starts` to `ends`; sessions that they connect become one. Where a function
+    /// refuses rows, they are the answer, and the table is of no use any more.
     pub(super) fn take(
         &mut self,
         keys: &KeyColumn,
         starts_us: &[i64],
         ends_us: &[i64],
         values: &Values<'_>,
-    ) -> Result<(), StateError> {
+    ) -> Result<Option<Refused>, StateError> {
         let mut groups = std::mem::take(&mut self.ids);
         self.groups.groups(keys, &mut groups)?;
         self.sessions.resize(self.groups.len(), Vec::new());
@@ -114,6 +122,13 @@ impl Table {
         slots.iter().for_each(|slot| self.changed[*slot as usize] = true);
         match values {
             Values::Arguments(functions, arguments) => {
+                let own = deal(functions, arguments);
+                for (function, (accumulator, own)) in self.accumulators.iter_mut().zip(own).enumerate() {
+                    let rows = accumulator.refusals(&slots, own)?;
+                    if !rows.is_empty() {
+                        return Ok(Some(Refused { function, rows }));
+                    }
+                }
                 for (accumulator, own) in self.accumulators.iter_mut().zip(deal(functions, arguments)) {
                     accumulator.update(&slots, own)?;
                 }
@@ -127,7 +142,22 @@ impl Table {
                 }
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Adds all of its sessions to those of another table.
+    pub(super) fn pour(&self, into: &mut Self) -> Result<(), StateError> {
+        let sessions: Vec<(u32, Session)> = self.all().collect();
+        let groups: Vec<u32> = sessions.iter().map(|(group, _)| *group).collect();
+        let slots: Vec<u32> = sessions.iter().map(|(_, session)| session.slot).collect();
+        let keys = KeyColumn::Bytes(self.groups.keys().gather(&groups)?);
+        let mut states = Vec::new();
+        for accumulator in &self.accumulators {
+            states.extend(accumulator.state(&slots)?);
+        }
+        let starts: Vec<i64> = sessions.iter().map(|(_, session)| session.start_us).collect();
+        let ends: Vec<i64> = sessions.iter().map(|(_, session)| session.end_us).collect();
+        into.take(&keys, &starts, &ends, &Values::States(&states)).map(drop)
     }
 
     /// The slot of the session that a row belongs to; `merges` are the slots that went into others.
@@ -186,7 +216,7 @@ impl Table {
             list.retain(|session| session.end_us < *start_us || session.start_us > *end_us);
             self.live -= before - list.len();
         }
-        self.take(keys, starts_us, ends_us, &Values::States(states))
+        self.take(keys, starts_us, ends_us, &Values::States(states)).map(drop)
     }
 
     /// Takes away the sessions that end at `until_us` or before; their slots keep their values until
@@ -207,19 +237,10 @@ impl Table {
         if self.slots < 2 * self.live + DEAD_MAX {
             return Ok(());
         }
-        let sessions: Vec<(u32, Session)> = self.all().collect();
-        let groups: Vec<u32> = sessions.iter().map(|(group, _)| *group).collect();
-        let slots: Vec<u32> = sessions.iter().map(|(_, session)| session.slot).collect();
-        let keys = KeyColumn::Bytes(self.groups.keys().gather(&groups)?);
-        let mut states = Vec::new();
-        for accumulator in &self.accumulators {
-            states.extend(accumulator.state(&slots)?);
-        }
-        let starts: Vec<i64> = sessions.iter().map(|(_, session)| session.start_us).collect();
-        let ends: Vec<i64> = sessions.iter().map(|(_, session)| session.end_us).collect();
-        let changed: Vec<bool> = slots.iter().map(|slot| self.changed[*slot as usize]).collect();
-        *self = Self::new(make)?;
-        self.take(&keys, &starts, &ends, &Values::States(&states))?;
+        let changed: Vec<bool> = self.all().map(|(_, session)| self.changed[session.slot as usize]).collect();
+        let mut fresh = Self::new(make)?;
+        self.pour(&mut fresh)?;
+        *self = fresh;
         // Slots were given in the order of the sessions.
         self.changed = changed;
         Ok(())

@@ -168,10 +168,8 @@ fn minimum_and_maximum_take_every_ordered_type() {
         };
         let function = |name: &str, function: &str| FunctionConfig {
             name: name.into(),
-            function: function.into(),
+            call: FunctionCall::built_in(function),
             arguments: vec![0],
-            numbers: vec![],
-            distinct: false,
         };
         let mut step = Aggregate::new(AggregateConfig {
             input: Arc::clone(&input),

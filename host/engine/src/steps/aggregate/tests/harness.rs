@@ -69,8 +69,14 @@ pub(super) fn config(keys: &[usize], window_us: Option<i64>, calls: &[Call], emi
         // Those that need a time take the one of the row.
         let time = matches!(function, "first" | "last").then_some(TIME);
         let arguments = argument.into_iter().chain(time).collect();
-        let numbers = if function == "approx_percentile" { vec![0.9] } else { Vec::new() };
-        FunctionConfig { name, function: function.into(), arguments, numbers, distinct }
+        let numbers = match function {
+            "approx_percentile" => vec![0.9],
+            "collect" => vec![4.0],
+            "collect_distinct" | "top_k" => vec![3.0],
+            _ => Vec::new(),
+        };
+        let call = FunctionCall::BuiltIn { function: function.into(), numbers, distinct };
+        FunctionConfig { name, call, arguments }
     };
     AggregateConfig {
         input: schema(),
@@ -121,7 +127,17 @@ impl Workers {
         watermark_us: Option<i64>,
         chunks: &[Vec<Row>],
     ) -> Result<(Vec<Vec<String>>, Vec<RejectedRow>), StepError> {
-        let context = context(watermark_us);
+        self.run_at(0, watermark_us, chunks)
+    }
+
+    /// The same at a time of the plan's clock.
+    pub(super) fn run_at(
+        &mut self,
+        now_us: i64,
+        watermark_us: Option<i64>,
+        chunks: &[Vec<Row>],
+    ) -> Result<(Vec<Vec<String>>, Vec<RejectedRow>), StepError> {
+        let context = BatchCtx { now_us, ..context(watermark_us) };
         let workers = self.steps.len();
         let mut rejected = Vec::new();
         for (number, chunk) in chunks.iter().enumerate() {

@@ -2,6 +2,8 @@
 
 mod behaviour;
 mod cold;
+mod counted;
+mod early;
 mod harness;
 mod model;
 mod restoring;

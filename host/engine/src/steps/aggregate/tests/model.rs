@@ -47,6 +47,9 @@ const CALLS: &[Call] = &[
     ("approx_count_distinct", Some(TEXT), false),
     ("approx_percentile", Some(INT), false),
     ("approx_median", Some(FLOAT), false),
+    ("collect", Some(FLOAT), false),
+    ("collect_distinct", Some(TEXT), false),
+    ("top_k", Some(INT), false),
 ];
 
 /// Size, slide and lateness of windows.
@@ -121,7 +124,35 @@ fn compute(rows: &[Row]) -> Vec<String> {
         texts.iter().collect::<BTreeSet<_>>().len().to_string(),
         show_option(percentile(ints.iter().map(|&int| int as f64).collect(), 0.9)),
         show_option(percentile(floats.iter().map(|&float| canonical(float)).collect(), 0.5)),
+        show_option(collected(&floats)),
+        show_option(collected_distinct(&texts)),
+        show_option(most_frequent(&ints)),
     ]
+}
+
+fn listed(texts: impl Iterator<Item = String>) -> Option<String> {
+    let texts: Vec<String> = texts.collect();
+    (!texts.is_empty()).then(|| format!("[{}]", texts.join(",")))
+}
+
+fn collected(floats: &[f64]) -> Option<String> {
+    let mut floats: Vec<f64> = floats.iter().map(|&float| canonical(float)).collect();
+    floats.sort_by(f64::total_cmp);
+    let json = |float: f64| if float.is_nan() { "\"NaN\"".to_owned() } else { format!("{float:?}") };
+    listed(floats.into_iter().take(4).map(json))
+}
+
+fn collected_distinct(texts: &[&String]) -> Option<String> {
+    let different: BTreeSet<&String> = texts.iter().copied().collect();
+    listed(different.into_iter().take(3).map(|text| serde_json::to_string(text).unwrap()))
+}
+
+fn most_frequent(ints: &[i64]) -> Option<String> {
+    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+    ints.iter().for_each(|int| *counts.entry(*int).or_default() += 1);
+    let mut counts: Vec<(i64, i64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(int, count)| (-count, *int));
+    listed(counts.into_iter().take(3).map(|(int, count)| format!("[{int},{count}]")))
 }
 
 fn variance(values: &[f64], degrees: usize) -> Option<f64> {
