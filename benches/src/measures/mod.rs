@@ -6,6 +6,7 @@ mod latency;
 mod memory;
 mod micro;
 mod start;
+mod windows;
 mod words;
 
 use crate::report::Report;
@@ -24,5 +25,6 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("memory", memory::measure),
     ("large-state", large_state::checkpoints),
     ("budget", large_state::budget),
+    ("windows", windows::measure),
     ("micro", micro::measure),
 ];
