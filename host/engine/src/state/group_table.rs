@@ -240,7 +240,7 @@ impl GroupTable {
     }
 
     /// Makes room for `more` groups, so that no more than half of the entries are taken.
-    fn reserve(&mut self, more: usize) {
+    pub fn reserve(&mut self, more: usize) {
         let needed = buckets_for(self.len() + more);
         if needed <= self.buckets.len() {
             return;

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OpenFlags, Statement, params};
 use crate::sqlite::{StoreError, explain};
 use crate::state::StateError;
 
-/// Bytes of SQLite's pages: most of our pages fit one, and none of them takes a chain of many.
-const PAGE_BYTES: u32 = 8192;
+/// Bytes of SQLite's pages: the blobs of most of our pages fit one or two of them, and need no long chain.
+const PAGE_BYTES: u32 = 16384;
 
 /// KiB of pages that SQLite keeps in memory. What is read is mostly not read again soon, and the
 /// system's own cache is behind it.

@@ -10,7 +10,7 @@ use super::{ColdRows, Payload, space};
 use crate::state::StateError;
 
 /// Rows of an entry: as many as are in memory when it is read.
-const ENTRY_ROWS: usize = 1 << 16;
+const ENTRY_ROWS: usize = 1 << 14;
 
 /// A list of rows in a [`super::ColdStore`], in entries that belong to a number each: a window's start, say.
 #[derive(Debug)]

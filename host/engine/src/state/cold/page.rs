@@ -6,9 +6,9 @@
 use crate::state::key_column::NULL_HASH;
 use crate::state::key_hash;
 
-/// Rows of a page, on average, at which pages are split in four: a page is then read in a microsecond
-/// or two, and holds enough rows to share that with.
-pub(super) const PAGE_ROWS_MAX: usize = 256;
+/// Rows of a page, on average, at which pages are split in four. Larger pages have more rows of a batch to
+/// share an access; smaller ones cost less where a batch wants one row of each.
+pub(super) const PAGE_ROWS_MAX: usize = 512;
 
 /// Blobs of a page at which a lookup puts them together.
 pub(super) const BLOBS_MAX: u32 = 4;
@@ -107,8 +107,8 @@ pub(super) fn newest(bytes: &[u8]) -> Vec<(u64, &[u8])> {
         // One blob, as most pages have that were put together.
         return rows;
     }
-    // Stable, so that the newest row of each key comes last.
-    rows.sort_by(|left, right| (left.0, split(left.1).0).cmp(&(right.0, split(right.1).0)));
+    // Stable, so that the newest row of each key comes last; keys are looked at only where hashes are equal.
+    rows.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| split(left.1).0.cmp(&split(right.1).0)));
     let mut kept: Vec<(u64, &[u8])> = Vec::with_capacity(rows.len());
     for row in rows {
         match kept.last_mut() {

@@ -15,8 +15,8 @@ use arrow_select::filter::filter;
 use super::{ColdLog, ColdRows, ColdSpace, ColdStore, Cursor, Payload, Share, Spill};
 use crate::state::{GroupTable, KeyColumn, StateError};
 
-/// Rows that come back from the file at a time when all of a part's do.
-const SCAN_ROWS: usize = 1 << 16;
+/// Rows that come back from the file at a time when all of a part's do: pieces of a copy wait in queues.
+const SCAN_ROWS: usize = 1 << 14;
 
 /// State of one step on one worker that is not in memory.
 #[derive(Debug)]

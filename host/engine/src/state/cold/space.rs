@@ -15,7 +15,7 @@ use crate::state::{KeyColumn, StateError};
 /// Low bits of a blob's id that count the blobs of its page; the others are the page.
 const BLOB_BITS: u32 = 24;
 
-/// A page's number has at most so many bits: with 256 rows each, more rows than tables have groups.
+/// A page's number has at most so many bits: with some hundred rows each, more rows than tables have groups.
 const PAGE_BITS_MAX: u32 = 26;
 
 /// Bytes of pages that wait to be written back as one blob each.

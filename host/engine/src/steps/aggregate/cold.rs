@@ -35,10 +35,11 @@ impl Aggregate {
         Ok(())
     }
 
-    /// Whether rows go straight into the state: not while groups may have to be brought back first, which
-    /// is done for a batch's keys at once.
+    /// Whether rows go straight into the state: not where groups may have to be brought back first, which is
+    /// done for a batch's keys at once. It does not depend on whether any is cold now, because the last bits
+    /// of a sum of floating-point numbers depend on it, and a batch that is run again must have the same.
     pub(super) fn is_direct(&self) -> bool {
-        self.plan.config.workers == 1 && !self.cold.as_ref().is_some_and(ColdParts::is_in_use)
+        self.plan.config.workers == 1 && self.cold.is_none()
     }
 
     /// Brings the groups of gathered rows into memory, those of all workers at once: a page of the file that
@@ -165,8 +166,12 @@ impl Aggregate {
         }
     }
 
-    /// Rows of the file as chunks of a snapshot: as if they were the groups of a table in memory.
+    /// Rows of the file as chunks of a snapshot.
     fn copy_rows(&mut self, start_us: i64, rows: &ColdRows) -> Result<Vec<StateChunk>, StepError> {
+        if self.plan.distinct.iter().all(Option::is_none) {
+            return snapshot::chunk_of(self, start_us, rows).map(|chunk| vec![chunk]).map_err(stored);
+        }
+        // Distinct values are chunks of their own: the rows are taken as if they were in memory.
         let table = Table::of(&self.plan, rows).map_err(stored)?;
         let hot = std::mem::replace(&mut self.state, Tables::from([(start_us, table)]));
         let copied = snapshot::copy_tables(self, true);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
@@ -14,6 +14,7 @@ use super::early::Rhythm;
 use super::table::{Table, failed, times};
 use super::{Aggregate, Extent, PIECE_ROWS, StateChunk, StateError, StepError, pieces, runs, table_of};
 use crate::batch::timestamp_us;
+use crate::state::cold::ColdRows;
 use crate::state::{key_group, owner};
 
 /// Groups with the states of functions.
@@ -111,6 +112,22 @@ fn copy_pairs(
     Ok(copies)
 }
 
+/// Groups of one window, none of whose functions has distinct values, with the states of functions.
+pub(super) fn chunk_of(step: &Aggregate, start_us: i64, rows: &ColdRows) -> Result<StateChunk, StateError> {
+    let mut columns = vec![starts(step, start_us, rows.keys.len())];
+    columns.extend(step.codec.decode(&rows.keys)?);
+    columns.extend(rows.payload.iter().map(Arc::clone));
+    let rows = RecordBatch::try_new(Arc::clone(&step.plan.groups), columns)?;
+    Ok(StateChunk { table: GROUPS.to_owned(), rows })
+}
+
+fn starts(step: &Aggregate, start_us: i64, rows: usize) -> ArrayRef {
+    match &step.plan.config.window {
+        Some(_) => times(start_us, rows),
+        None => arrow_array::new_null_array(&timestamp_us(), rows),
+    }
+}
+
 /// The window's start and the keys of groups.
 fn key_columns(
     step: &Aggregate,
@@ -118,11 +135,7 @@ fn key_columns(
     table: &Table,
     ids: &[u32],
 ) -> Result<Vec<ArrayRef>, StateError> {
-    let starts = match &step.plan.config.window {
-        Some(_) => times(start_us, ids.len()),
-        None => arrow_array::new_null_array(&timestamp_us(), ids.len()),
-    };
-    let mut columns = vec![starts];
+    let mut columns = vec![starts(step, start_us, ids.len())];
     columns.extend(table.keys(&step.codec, ids)?);
     Ok(columns)
 }

@@ -219,6 +219,7 @@ impl Table {
     /// Takes groups with the states of their functions.
     pub(super) fn add(&mut self, rows: &ColdRows) -> Result<(), StateError> {
         let mut ids = Vec::new();
+        self.groups.reserve(rows.keys.len());
         self.find(&KeyColumn::Bytes(rows.keys.clone()), &mut ids)?;
         self.merge(&ids, &rows.payload)
     }
