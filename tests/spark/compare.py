@@ -92,7 +92,9 @@ def run_millstream(millstream, folder, job):
     path = os.path.join(folder, f"{name}.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(spec, file)
-    done = subprocess.run([millstream, "run", path], capture_output=True, text=True, check=False)
+    plugin = os.path.join(os.path.dirname(millstream), "../wasm32-wasip2/plugin/stats.wasm")
+    command = [millstream, "run", path, *(["--plugin", plugin] if "stats/" in used else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{job.name}: millstream ended with {done.returncode}\n{done.stderr}")
     connection = sqlite3.connect(database)

@@ -126,6 +126,28 @@ def _top(orders, *_):
     return ranked.select(F.unix_micros("w.start"), F.unix_micros("w.end"), "shop", "n", "rank")
 
 
+def _same_window(orders, payments, _):
+    left = orders.withColumn("w", F.window("at", "20 seconds")).alias("o")
+    right = payments.withColumn("w", F.window("at", "20 seconds")).alias("p")
+    joined = left.join(right, F.expr("o.id = p.order_id AND o.w = p.w"), "full_outer")
+    window = F.coalesce("o.w", "p.w")
+    return joined.select(F.unix_micros(window["start"]), F.unix_micros(window["end"]), *_BOTH)
+
+
+def _own_sessions(orders, _payments, _shops):
+    groups = orders.groupBy(F.session_window("at", "8100 milliseconds").alias("w"), "shop").agg(_COUNT)
+    # The plugin tells the time of the last row, Spark that and the gap.
+    return groups.select("shop", F.unix_micros("w.start"), F.unix_micros("w.end") - 8_100_000, "n")
+
+
+def _wasm_mean(orders, *_):
+    groups = orders.groupBy(F.window("at", "30 seconds", "10 seconds").alias("w"), "shop").agg(F.avg("amount").alias("mean"))
+    return groups.select(F.unix_micros("w.start"), F.unix_micros("w.end"), "shop", "mean")
+
+
+_WASM_MEAN = {"mean": {"wasm": "stats/mean@0.1", "of": ["amount"], "config": {"column": "amount"}}}
+_OWN_SESSIONS = {"from": "orders", "state": "stats/sessions@0.1", "by": ["shop"], "config": {"time": "at", "gap_ms": 8100}}
+
 JOBS = [
     Job(
         "tumbling windows",
@@ -217,6 +239,23 @@ JOBS = [
             ("anti", ["id", "shop", "amount"], "batch"),
         )
     ),
+    Job(
+        "full join by window",
+        {
+            **{name: step for name, step in _join("full").items() if name.endswith("_")},
+            "joined": {"join": {"left": "orders_", "right": "payments_", "on": {"id": "order_id"}, "kind": "full", "window": {"tumbling": "20s"}}},
+            "out": {"from": "joined", "select": {column: column for column in ("window_start", "window_end", "id", "at", "shop", "amount", "at_right", "paid")}},
+        },
+        _same_window,
+        mode="batch",
+    ),
+    Job(
+        "quarters of a day in Kathmandu",
+        _aggregate({"tumbling": "6h", "zone": "Asia/Kathmandu"}, {"n": "count()"}),
+        _windowed(F.window("at", "6 hours", startTime="15 minutes"), _COUNT),
+    ),
+    Job("a plugin's aggregate in sliding windows", _aggregate({"sliding": "30s", "slide": "10s"}, _WASM_MEAN), _wasm_mean),
+    Job("a plugin's state and timers", {"out": _OWN_SESSIONS}, _own_sessions),
     Job(
         "windows over a join",
         {

@@ -189,9 +189,17 @@ fn windows_survive_kills() {
         "tumbling": aggregate(json!({ "tumbling": "10s" })),
         "sliding": aggregate(json!({ "sliding": "30s", "slide": "10s" })),
         "sessions": aggregate(json!({ "session": "4s" })),
+        "counted": aggregate(json!({ "count": 5 })),
+        "local": aggregate(json!({ "tumbling": "15min", "zone": "Asia/Kathmandu" })),
+        "means": { "from": "orders", "aggregate": { "by": ["shop"], "window": { "sliding": "20s", "slide": "10s" }, "compute": { "mean": { "wasm": "stats/mean@0.1", "of": ["amount"], "config": { "column": "amount" } } } }, "emit": "final" },
         "windows": { "from": "tumbling", "aggregate": { "window": { "tumbling": "1min" }, "compute": { "n": "sum(n)", "most": "max(total)" } }, "emit": "final" },
     });
-    survives("windows", 70, &steps, &["tumbling", "sliding", "sessions", "windows"]);
+    survives(
+        "windows",
+        70,
+        &steps,
+        &["tumbling", "sliding", "sessions", "counted", "local", "means", "windows"],
+    );
 }
 
 #[test]
@@ -200,8 +208,18 @@ fn joins_survive_kills() {
     let kinds = ["inner", "left", "right", "full", "semi", "anti"];
     let mut steps: Map<String, Value> =
         kinds.iter().map(|kind| (format!("{kind}_join"), join(kind))).collect();
+    steps.insert("same_window".to_owned(), json!({ "join": { "left": "orders", "right": "payments", "on": ["id"], "kind": "full", "window": { "tumbling": "20s" } } }));
     steps.insert("paid".to_owned(), json!({ "from": "inner_join", "aggregate": { "by": ["shop"], "window": { "tumbling": "1min", "on": "at" }, "compute": { "paid": "sum(paid)" } }, "emit": "final" }));
-    let outputs = ["inner_join", "left_join", "right_join", "full_join", "semi_join", "anti_join", "paid"];
+    let outputs = [
+        "inner_join",
+        "left_join",
+        "right_join",
+        "full_join",
+        "semi_join",
+        "anti_join",
+        "same_window",
+        "paid",
+    ];
     survives("joins", 65, &Value::Object(steps), &outputs);
 }
 
@@ -210,7 +228,8 @@ fn rows_and_keys_survive_kills() {
     let steps = json!({
         "once": { "from": "orders", "dedup": { "by": ["id"], "within": "1min" } },
         "counts": { "from": "once", "aggregate": { "by": ["shop"], "window": { "tumbling": "20s" }, "compute": { "n": "count()", "total": "sum(amount)" } }, "emit": "final" },
+        "visits": { "from": "orders", "state": "stats/sessions@0.1", "by": ["shop"], "config": { "time": "at", "gap_ms": 4000 }, "event_time": { "column": "end", "delay": "4s" } },
         "largest": { "from": "counts", "top": { "by": ["window_end"], "order": "total desc, shop", "n": 3 }, "emit": "final" },
     });
-    survives("rows", 65, &steps, &["once", "counts", "largest"]);
+    survives("rows", 65, &steps, &["once", "counts", "visits", "largest"]);
 }
