@@ -53,7 +53,7 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
         (
             "/sinkss",
             json!({}),
-            "unknown key `sinkss`: did you mean `sinks`? (known: name, delivery, trigger, parallelism, checkpoint, watermark, sources, tables, steps, sinks)",
+            "unknown key `sinkss`: did you mean `sinks`? (known: name, delivery, trigger, parallelism, checkpoint, memory, watermark, sources, tables, steps, sinks)",
         ),
         (
             "/name",
@@ -105,7 +105,7 @@ fn each_mistake_is_named_with_its_path_and_a_way_out() {
         (
             "/steps/known",
             json!({ "from": "clicks", "fliter": "true" }),
-            "steps.known: unknown kind of step `fliter`: did you mean `filter`? (known: wasm, filter, select, union, split, aggregate, dedup, join, top, state)",
+            "steps.known: unknown kind of step `fliter`: did you mean `filter`? (known: wasm, filter, select, union, split, aggregate, dedup, join, top, state, sql)",
         ),
         (
             "/steps/known",

@@ -159,7 +159,7 @@ fn what_is_wrong_with_a_table_is_said_with_its_path() {
         (
             "/steps/rated",
             join("in", "rate", json!({})),
-            "steps.rated.join.right: unknown entry `rate`: did you mean `rates`?",
+            "steps.rated.join.right: unknown entry `rate`: did you mean `rated`?",
         ),
         (
             "/steps/rated",

@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::stamp;
+use crate::formats::parquet::{open as open_row_group, row_groups};
 use crate::formats::{
     CsvSpec, Cutter, CutterConfig, Format, FormatKind, FormatSpec, RecordStream, Tail, header, io_error,
-    parquet,
 };
 use crate::sources::file::{Compression, Order, Pattern, decoder, open_file};
 
@@ -80,9 +80,9 @@ impl FileTable {
 
     fn file(&self, path: &str, rows: &mut TableRows) -> Result<(), SourceError> {
         if self.format.kind() == FormatKind::Parquet {
-            for group in parquet::row_groups(open_file(path)?, &self.format, path)? {
+            for group in row_groups(open_file(path)?, &self.format, path)? {
                 let file = open_file(path)?;
-                let stream = parquet::open(file, Arc::clone(&self.format), path.to_owned(), group.rows)?;
+                let stream = open_row_group(file, Arc::clone(&self.format), path.to_owned(), group.rows)?;
                 drain(stream, rows)?;
             }
             return Ok(());
