@@ -109,6 +109,8 @@ fn a_scratch_file_that_cannot_be_made_is_told_with_its_path_and_may_pass() {
     let budget = Arc::new(crate::state::cold::MemoryBudget::new(1));
     step.spill_to(Spill { path: path.clone(), budget }).unwrap();
     step.accumulate(&context(None), &batch(&rows(0..3))).unwrap();
+    let gathered = step.exchange().unwrap();
+    step.merge(&context(None), &gathered[0]).unwrap();
     let StepError::Scratch { reason, full: false } = step.emit(&context(None)).unwrap_err() else { panic!() };
     assert!(reason.contains(&path.display().to_string()), "{reason}");
 }
