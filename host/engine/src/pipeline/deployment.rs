@@ -153,8 +153,9 @@ impl Deployment {
             return Vec::new();
         }
         let pairs = self.graph.nodes.iter().zip(&self.entries);
-        let stays =
-            pairs.filter(|(_, entry)| matches!(&entry.what, What::Keyed { plan, .. } if !plan.can_spill()));
+        let stays = pairs.filter(|(_, entry)| {
+            entry.what.keyed().is_some_and(|plan| plan.keeps_state() && !plan.can_spill())
+        });
         stays
             .map(|(node, _)| {
                 format!(

@@ -62,12 +62,18 @@ pub(crate) enum What {
 }
 
 impl What {
+    /// What a keyed step does.
+    pub(crate) fn keyed(&self) -> Option<&dyn KeyedPlan> {
+        match self {
+            Self::Keyed { plan, .. } => Some(&**plan),
+            Self::State(state) => Some(state),
+            _ => None,
+        }
+    }
+
     /// Whether there is something to look at from one batch to the next.
     pub(crate) fn keeps_state(&self) -> bool {
-        match self {
-            Self::Keyed { plan, .. } => plan.keeps_state(),
-            other => matches!(other, Self::State(_)),
-        }
+        self.keyed().is_some_and(|plan| plan.keeps_state())
     }
 }
 

@@ -11,7 +11,6 @@ use arrow_select::filter::filter_record_batch;
 use serde_json::{Map, Value};
 
 use super::deployment::Deployment;
-use super::entry::What;
 use super::error::unknown_name;
 use super::letter::decode_row;
 use crate::batch::type_name;
@@ -128,11 +127,9 @@ impl Deployment {
     }
 
     pub(super) fn keyed_plan(&self, step: &str) -> Result<&dyn KeyedPlan, LookError> {
-        match self.graph.find(step).map(|i| &self.entries[i].what) {
-            Some(What::Keyed { plan, .. }) if plan.keeps_state() => Ok(&**plan),
-            Some(What::State(state)) => Ok(state),
-            _ => Err(LookError::NoState { step: step.to_owned(), known: self.stateful() }),
-        }
+        let plan = self.graph.find(step).and_then(|i| self.entries[i].what.keyed());
+        let plan = plan.filter(|plan| plan.keeps_state());
+        plan.ok_or_else(|| LookError::NoState { step: step.to_owned(), known: self.stateful() })
     }
 }
 

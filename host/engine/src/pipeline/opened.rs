@@ -28,7 +28,7 @@ use crate::clock::SharedClock;
 use crate::journal::{Inbox, Journal, JournalOptions, JournalSource};
 use crate::source::{Poll, Source};
 use crate::state::cold::{MemoryBudget, Spill};
-use crate::steps::{Filter, KeyedPlan, Select, Split, Step, Wasm};
+use crate::steps::{Filter, Select, Split, Step, Wasm};
 
 /// A source at work.
 pub(crate) struct OpenedSource {
@@ -326,26 +326,19 @@ pub(crate) fn time_nodes(deployment: &Deployment) -> Vec<TimeNode> {
             match &entry.what {
                 What::Source { event_time: Some(time), .. } => TimeNode::Source { delay_us: time.delay.us() },
                 What::Source { event_time: None, .. } | What::Table(_) => TimeNode::Timeless,
-                What::Keyed { plan, .. } => holding(inputs, plan.holds_back_us()),
-                What::State(state) => holding(inputs, state.holds_back_us()),
-                _ => TimeNode::Through { inputs },
+                what => match what.keyed().and_then(|plan| plan.holds_back_us()) {
+                    Some(back_us) => TimeNode::Holds { inputs, back_us },
+                    None => TimeNode::Through { inputs },
+                },
             }
         })
         .collect()
 }
 
-fn holding(inputs: Vec<usize>, back_us: Option<i64>) -> TimeNode {
-    match back_us {
-        Some(back_us) => TimeNode::Holds { inputs, back_us },
-        None => TimeNode::Through { inputs },
-    }
-}
-
 /// The keyed steps, each after those it depends on.
 pub(crate) fn keyed_entries(deployment: &Deployment) -> Vec<usize> {
     let entries = deployment.entries.iter().enumerate();
-    let is_keyed = |what: &What| matches!(what, What::Keyed { .. } | What::State(_));
-    entries.filter(|(_, entry)| is_keyed(&entry.what)).map(|(i, _)| i).collect()
+    entries.filter(|(_, entry)| entry.what.keyed().is_some()).map(|(i, _)| i).collect()
 }
 
 /// What a plugin says goes to the pipeline's log and metrics.
