@@ -68,6 +68,7 @@ fn measure(operator: Box<dyn Operator>) -> (Duration, Duration, u64) {
         operator: "stats/sessions".to_owned(),
         version: "0.1.0".to_owned(),
         memory_bytes: Limits::default().memory_bytes_max,
+        initial: None,
     };
     let plan = StatePlan::new(parts).expect("the parts fit");
     let mut step = plan.build(operator, 0, 1).expect("a step");

@@ -167,14 +167,38 @@ fn mistakes_are_named_at_deployment() {
         (with("config", json!({ "timer_ms": "soon" })), "steps.tally.config", "timer_ms"),
         (with("config", json!({ "time": "value" })), "steps.tally.config", "must be timestamp"),
         (with("timers", json!("event-time")), "steps.tally.timers", "`timers: processing-time`"),
-        (with("timers", json!("wall-clock")), "steps.tally.timers", "wall-clock"),
+        (with("timers", json!("wall-clock")), "steps.tally: timers:", "unknown value `wall-clock`"),
         (with("ttl", json!("0s")), "steps.tally.ttl", "leave `ttl` out"),
         (with("event_time", json!({ "column": "n" })), "steps.tally.event_time.column", "needs a timestamp"),
         (with("event_time", json!({ "column": "on" })), "steps.tally.event_time.column", "`on`"),
+        (with("initial", json!("lines")), "steps.tally.initial", "this takes a table"),
         (with("tll", json!("1d")), "steps.tally", "did you mean `ttl`"),
     ] {
         let found = errors(step.clone());
         let right = |error: &String| error.starts_with(path) && error.contains(words);
         assert!(found.iter().any(right), "{step} with {path} and {words}: {found:?}");
     }
+}
+
+#[test]
+fn the_rows_of_a_table_come_first_and_once() {
+    let (dir, server) = server_with(&["tally"]);
+    std::fs::write(dir.path().join("known.csv"), "value,note\na,x\nb,y\na,z\n").expect("a table");
+    let mut spec = tally(dir.path(), "known", "tally/tally@0.1", &json!({}));
+    spec["tables"] = json!({ "known": { "type": "file", "path": dir.path().join("known.csv"), "format": "csv",
+        "schema": { "value": { "type": "utf8", "nullable": false }, "note": "utf8" } } });
+    spec["steps"]["tally"]["initial"] = json!("known");
+    server.deploy(&spec);
+    let _ = server.wait_for("known", &["running"]);
+    push(&server, "known", "a\nc\n");
+    let first = ["\"a\" | 1 | \"row\"", "\"a\" | 2 | \"row\"", "\"a\" | 3 | \"row\""];
+    let found = rows(dir.path(), "known", 5);
+    assert_eq!((&found[..3], found.len()), (&first.map(str::to_owned)[..], 5), "{found:?}");
+    assert_eq!(server.post("/v1/pipelines/known/stop", &json!({})).status, 200);
+    let _ = server.wait_for("known", &["stopped"]);
+    assert_eq!(server.post("/v1/pipelines/known/start", &json!({})).status, 200);
+    let _ = server.wait_for("known", &["running"]);
+    push(&server, "known", "a\n");
+    let found = rows(dir.path(), "known", 6);
+    assert_eq!((found[3].as_str(), found.len()), ("\"a\" | 4 | \"row\"", 6), "{found:?}");
 }

@@ -36,7 +36,7 @@ pub use join::{
     JoinError, JoinInput, JoinKey, JoinKind, JoinParts, JoinPlan, TableJoin, TableJoinParts, TableJoinPlan,
     WindowJoinParts, WindowJoinPlan,
 };
-pub use keyed::{Operator, StateParts, StatePlan, TimerClock};
+pub use keyed::{Initial, Operator, StateParts, StatePlan, TimerClock};
 pub use keys::Keys;
 pub use select::Select;
 pub use split::Split;

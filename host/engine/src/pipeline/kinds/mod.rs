@@ -229,9 +229,9 @@ fn of_kind(kind: &str, error: SpecError) -> SpecError {
 }
 
 /// Keys that several kinds have: no misspelt kinds.
-const COMMON: [&str; 12] = [
+const COMMON: [&str; 13] = [
     "from", "config", "on_fault", "deadline", "memory", "emit", "late", "by", "timers", "ttl", "tables",
-    "schema",
+    "schema", "initial",
 ];
 
 fn no_kind(map: &Map<String, Value>) -> String {

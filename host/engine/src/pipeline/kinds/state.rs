@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use super::time::timestamp_column;
 use super::wasm::{Deaf, FaultPolicy, find, limits, no_config, not_opened};
-use super::{Keyed, Kind, LatePolicy, Port};
+use super::{Keyed, Kind, LatePolicy, Port, Takes};
 use crate::batch::EventTime;
 use crate::pipeline::deployment::Environment;
 use crate::pipeline::entry::{Entry, Outlet, What};
 use crate::pipeline::error::SpecError;
 use crate::pipeline::lane::LateRows;
 use crate::pipeline::units::{ByteSize, Span};
-use crate::steps::{KeyedPlan, KeyedStep, Keys, StateParts, StatePlan, StepError, TimerClock};
+use crate::steps::{Initial, KeyedPlan, KeyedStep, Keys, StateParts, StatePlan, StepError, TimerClock};
 
 /// A `state` step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +39,9 @@ pub struct StateSpec {
     /// The state of a key that had neither rows nor a timer for so long is dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Span>,
+    /// A table whose rows come once, as the step's first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial: Option<String>,
     /// The event time of what comes out; the input's, where a timestamp column has its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<OutputTimeSpec>,
@@ -167,6 +170,12 @@ impl StateSpec {
         }
     }
 
+    fn initial_rows(&self, inputs: &[&Outlet]) -> Result<Option<Initial>, SpecError> {
+        let Some(table) = inputs.get(1).and_then(|table| table.table.clone()) else { return Ok(None) };
+        let initial = Initial::new(table, Arc::clone(&inputs[0].schema));
+        initial.map(Some).map_err(|message| SpecError::new("initial", message))
+    }
+
     /// The event time of what comes out, and how far it may be behind.
     fn output_time(&self, input: &Outlet, output: &SchemaRef) -> Result<(Option<EventTime>, i64), SpecError> {
         if let Some(spec) = &self.event_time {
@@ -187,7 +196,13 @@ impl StateSpec {
 
 impl Kind for StateSpec {
     fn inputs(&self) -> Vec<(String, &str)> {
-        vec![("from".to_owned(), &self.from)]
+        let from = ("from".to_owned(), self.from.as_str());
+        let initial = self.initial.iter().map(|table| ("initial".to_owned(), table.as_str()));
+        std::iter::once(from).chain(initial).collect()
+    }
+
+    fn takes(&self, input: usize) -> Takes {
+        [Takes::Rows, Takes::Table][input]
     }
 
     fn ports(&self) -> Vec<Port> {
@@ -228,6 +243,7 @@ impl Kind for StateSpec {
             delay_us,
             operator: format!("{}/{}", reference.plugin, reference.operator),
             version: plugin.description().version.clone(),
+            initial: self.initial_rows(inputs)?,
             memory_bytes: limits.clone().unwrap_or_default().memory_bytes_max,
         };
         let plan = StatePlan::new(parts).map_err(|error| SpecError::new("by", error.to_string()))?;

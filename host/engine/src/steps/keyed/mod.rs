@@ -7,6 +7,7 @@
 //! Before that, in the order of their times, due timers are taken and states that nobody has touched for
 //! long are dropped; so it does not matter how far the clock comes in one batch.
 
+mod initial;
 mod operator;
 mod search;
 mod snapshot;
@@ -22,6 +23,7 @@ use super::{KeyedStep, Keys, StepError};
 use crate::batch::{BatchCtx, EventTime};
 use crate::state::StateError;
 
+pub use initial::Initial;
 pub use operator::Operator;
 
 /// What a keyed operator's times are compared with.
@@ -62,6 +64,8 @@ pub struct StateParts {
     pub version: String,
     /// Memory of an instance of the plugin.
     pub memory_bytes: usize,
+    /// Rows that come once, before all others.
+    pub initial: Option<Initial>,
 }
 
 /// What a `state` step does, checked against its input.

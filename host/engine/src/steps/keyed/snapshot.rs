@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take;
 
@@ -23,6 +25,8 @@ use crate::steps::shuffle::owned;
 use crate::steps::{Extent, StateChunk, StepError};
 
 const KEYS: &str = "keys";
+/// Whether there was a batch, so that initial rows do not come again: one row.
+const BEGUN: &str = "begun";
 /// The keys of the schema's metadata that say what wrote the state.
 const DESCRIPTION: &str = "millstream.state";
 const VERSION: &str = "millstream.plugin-version";
@@ -74,6 +78,12 @@ impl Step {
                 (start, bytes) = (place + 1, 0);
             }
         }
+        if self.has_begun && (extent == Extent::Full || !self.beginning_saved) {
+            let begun: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
+            let rows = RecordBatch::try_from_iter([(BEGUN, begun)]).map_err(failed)?;
+            chunks.push(StateChunk { table: BEGUN.to_owned(), rows });
+        }
+        self.beginning_saved = self.has_begun;
         self.store.saved();
         Ok(chunks)
     }
@@ -91,6 +101,10 @@ impl Step {
     }
 
     pub(super) fn take_back(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
+        if chunk.table == BEGUN {
+            (self.has_begun, self.beginning_saved) = (true, true);
+            return Ok(());
+        }
         let (found, own) = (chunk.rows.schema(), schema(&self.parts));
         let about = |schema: &Schema| schema.metadata().get(DESCRIPTION).cloned().unwrap_or_default();
         if chunk.table != KEYS || found.fields() != own.fields() || about(&found) != about(&own) {

@@ -1,5 +1,6 @@
 //! A `state` step on one worker: the life of a batch.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,9 +16,10 @@ use crate::batch::{BatchCtx, DeadLetterKind};
 use crate::steps::filter::failed;
 use crate::steps::keys::both;
 use crate::steps::on_time::on_time;
-use crate::steps::shuffle::Shuffle;
+use crate::steps::shuffle::{Shuffle, owned};
 use crate::steps::{
-    Extent, KeyedStep, LostTimer, Parcel, Refusals, RejectedRow, StateChunk, StateSize, StepError,
+    Extent, KeyedStep, LostTimer, Parcel, Refusals, RefusedRows, RejectedRow, StateChunk, StateSize,
+    StepError,
 };
 
 /// The step.
@@ -33,6 +35,10 @@ pub(super) struct Step {
     timed_out: HashMap<String, String>,
     /// Some states were written by another version, so that the next copy has to have all.
     pub(super) has_migrated: bool,
+    /// The first batch was, and its initial rows with it.
+    pub(super) has_begun: bool,
+    /// A snapshot says so.
+    pub(super) beginning_saved: bool,
     updated: u64,
     removed: u64,
     ids: Vec<u32>,
@@ -59,6 +65,8 @@ impl Step {
             given: Given::default(),
             timed_out: HashMap::new(),
             has_migrated: false,
+            has_begun: false,
+            beginning_saved: false,
             updated: 0,
             removed: 0,
             ids: Vec::new(),
@@ -86,6 +94,22 @@ impl Step {
             !is_known
         });
         Ok(())
+    }
+
+    /// The parcels of a batch; those of the first one begin with the initial rows of this worker's keys.
+    fn with_initial<'a>(&mut self, parcels: &'a [Parcel]) -> Result<Cow<'a, [Parcel]>, StepError> {
+        let Some(initial) = self.parts.initial.as_ref().filter(|_| !self.has_begun) else {
+            return Ok(Cow::Borrowed(parcels));
+        };
+        let keyed = self.parts.keys.of(&initial.rows()?)?;
+        let given = &mut self.given.refused;
+        if self.worker == 0 && !keyed.refused.is_empty() {
+            given.push(RefusedRows { port: 0, rows: initial.rows()?, refused: keyed.refused });
+        }
+        let keys = self.store.codec().encode(&keyed.keys, keyed.rows.num_rows()).map_err(failed)?;
+        let rows = owned(&keyed.rows, &keys, self.worker, self.workers)?;
+        let first = Some(Parcel { port: 0, order: 0, rows }).filter(|first| first.rows.num_rows() > 0);
+        Ok(first.into_iter().chain(parcels.iter().cloned()).collect())
     }
 
     /// Sets `self.ids` to the ids of all rows, parcel by parcel.
@@ -134,6 +158,9 @@ impl KeyedStep for Step {
         };
         let were_due: Vec<u32> = due.iter().map(|(_, id)| *id).collect();
         self.set_timers_aside(&mut due)?;
+        let parcels = self.with_initial(parcels)?;
+        let parcels: &[Parcel] = &parcels;
+        self.has_begun = true;
         self.find(parcels)?;
         let memory_bytes = self.parts.memory_bytes;
         let turns = Turns::cut(&self.store, &mut self.scratch, &due, parcels, &self.ids, memory_bytes);
@@ -191,7 +218,9 @@ impl KeyedStep for Step {
 
     fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
         let none = self.empty_chunk();
-        Ok(std::iter::once(none).chain(self.copy(Extent::Full)?).collect())
+        let (keys, _): (Vec<_>, Vec<_>) =
+            self.copy(Extent::Full)?.into_iter().partition(|chunk| chunk.table == none.table);
+        Ok(std::iter::once(none).chain(keys).collect())
     }
 
     fn size(&self) -> StateSize {

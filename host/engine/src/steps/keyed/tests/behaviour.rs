@@ -1,10 +1,15 @@
 //! What is hard to come by at random: bounds, broken plugins, versions.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
 
 use super::harness::{IS_SLOW, Row, TRAPS, Workers, parts};
 use crate::batch::DeadLetterKind;
-use crate::steps::{Extent, StepError};
+use crate::steps::{Extent, Initial, StepError};
+use crate::table::{TableVersion, TableView};
 
 fn row(key: &'static str, does: i64, id: i64) -> Row {
     Row { at: Some(id), key: Some(key), does, id }
@@ -108,6 +113,53 @@ fn states_that_cannot_be_migrated_are_refused_with_the_way_out() {
         error.contains("states of 0.0.1 are unknown") && error.contains("go back to version 0.0.1"),
         "{error}"
     );
+}
+
+/// A table of keys and what their first row does; the id is left out.
+fn table(rows: &[(&str, i64)]) -> TableView {
+    let keys: ArrayRef = Arc::new(rows.iter().map(|row| Some(row.0)).collect::<StringArray>());
+    let does: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1)));
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((0..).take(rows.len())));
+    let others = [("note", Arc::clone(&keys)), ("does", does), ("key", keys), ("id", ids)];
+    let rows = RecordBatch::try_from_iter(others).unwrap();
+    let view = TableView::new("known", rows.schema());
+    view.show(Arc::new(TableVersion { number: 1, rows }));
+    view
+}
+
+#[test]
+fn the_rows_of_a_table_come_once_before_all_others() {
+    let known: Vec<(String, i64)> = (0..50).map(|key| (format!("k{key}"), 100)).collect();
+    let known: Vec<(&str, i64)> = known.iter().map(|(key, does)| (key.as_str(), *does)).collect();
+    let initial = Initial::new(table(&known), super::harness::schema()).unwrap();
+    let parts = crate::steps::StateParts { initial: Some(initial), ..parts(false, None) };
+    for (count, then) in [(1, 4), (4, 1)] {
+        let mut workers = Workers::new(&parts, count, false);
+        let ran = workers.run(0, None, &[vec![row("k7", 5, 100), row("new", 5, 101)]]);
+        assert_eq!((ran.emitted.len(), workers.keys()), (52, 51));
+        assert!(ran.emitted.contains(&(Some("k7".to_owned()), 105, 100)), "{ran:?}");
+        let saved = workers.snapshot(Extent::Full);
+        let mut again = Workers::new(&parts, then, false);
+        again.restore(&saved);
+        let ran = again.run(0, None, &[vec![row("k8", 5, 102)]]);
+        assert_eq!(ran.emitted, [(Some("k8".to_owned()), 105, 102)]);
+    }
+}
+
+#[test]
+fn a_table_whose_rows_are_not_like_those_of_the_step_is_refused() {
+    let schema = super::harness::schema();
+    let without = |name: &str| {
+        let view = table(&[("a", 1)]);
+        let kept: Vec<usize> = (0..4).filter(|column| view.schema().field(*column).name() != name).collect();
+        TableView::new("known", Arc::new(view.schema().project(&kept).unwrap()))
+    };
+    let error = Initial::new(without("does"), Arc::clone(&schema)).unwrap_err();
+    assert!(error.contains("no column `does`"), "{error}");
+    assert!(Initial::new(without("key"), Arc::clone(&schema)).is_ok());
+    let text = vec![Field::new("does", DataType::Utf8, true)];
+    let error = Initial::new(TableView::new("known", Arc::new(Schema::new(text))), schema).unwrap_err();
+    assert!(error.contains("`does` is utf8") && error.contains("it is int64"), "{error}");
 }
 
 #[test]

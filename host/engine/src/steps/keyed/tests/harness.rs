@@ -170,6 +170,7 @@ pub(super) fn parts(event_time: bool, ttl_us: Option<i64>) -> StateParts {
         operator: "test/sums".to_owned(),
         version: "1.0.0".to_owned(),
         memory_bytes: 1 << 20,
+        initial: None,
     }
 }
 
