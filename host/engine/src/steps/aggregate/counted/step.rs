@@ -202,15 +202,15 @@ impl Counted {
         let keys = self.state.groups().keys().gather(&groups).and_then(|keys| self.codec.decode(&keys));
         let keys = keys.map_err(failed)?;
         let (times, functions) = self.state.accumulators().split_at(self.times);
-        let finish = |accumulator: &Box<dyn Accumulator>| {
+        let finish = |accumulator: &dyn Accumulator| {
             accumulator.finish(slots).map_err(|error| self.of_slot(windows, slots, error))
         };
         for accumulator in times {
-            columns.push(finish(accumulator)?);
+            columns.push(finish(accumulator.as_ref())?);
         }
         columns.extend(keys);
         for accumulator in functions {
-            columns.extend(result_columns(finish(accumulator)?));
+            columns.extend(result_columns(finish(accumulator.as_ref())?));
         }
         RecordBatch::try_new(Arc::clone(&self.output), columns).map_err(failed)
     }

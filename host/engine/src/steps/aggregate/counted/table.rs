@@ -128,14 +128,14 @@ impl Table {
         let mut slots = Vec::with_capacity(ids.len());
         let mut full = Vec::new();
         for &group in &ids {
-            if self.counters[group as usize].rows % cut.pane == 0 {
+            if self.counters[group as usize].rows.is_multiple_of(cut.pane) {
                 let slot = self.new_slot()?;
                 self.counters[group as usize].slots.push_back(slot);
             }
             let counter = &mut self.counters[group as usize];
             slots.extend(counter.slots.back());
             counter.rows += 1;
-            if counter.rows >= cut.size && (counter.rows - cut.size) % cut.every == 0 {
+            if counter.rows >= cut.size && (counter.rows - cut.size).is_multiple_of(cut.every) {
                 let number = (counter.rows - cut.size) / cut.every;
                 full.push(Full { group, number, slots: counter.slots.iter().copied().collect() });
                 counter.slots.drain(..(cut.every / cut.pane) as usize);
