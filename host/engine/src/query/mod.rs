@@ -186,7 +186,7 @@ fn explained(said: &str, tables: &[(String, SchemaRef)]) -> String {
 
 fn answer(db: &Connection, statement: &str, rows_max: usize) -> rusqlite::Result<QueryRows> {
     let mut prepared = db.prepare(statement)?;
-    let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let mut found = prepared.query([])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
