@@ -187,6 +187,7 @@ impl KeyedStep for Step {
         self.updated = turns.keys().len() as u64;
         were_due.iter().for_each(|id| self.store.watch(*id));
         self.removed = self.store.take_removed();
+        self.store.bury();
         self.store.compact().map_err(ended)
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Store {
     /// Keys that are otherwise than in the newest snapshot.
     changed: Vec<u32>,
     is_changed: Vec<bool>,
+    /// Keys that have lost state and timer, since the last batch ended.
+    died: Vec<u32>,
     /// States that were removed, since somebody asked.
     removed: u64,
 }
@@ -54,6 +56,7 @@ impl Store {
             live: 0,
             changed: Vec::new(),
             is_changed: Vec::new(),
+            died: Vec::new(),
             removed: 0,
         }
     }
@@ -203,6 +206,16 @@ impl Store {
         }
     }
 
+    /// Ends a batch: of a dead key not even its time is known, or it would live otherwise again than after a
+    /// restart.
+    pub(super) fn bury(&mut self) {
+        for id in std::mem::take(&mut self.died) {
+            if !self.is_live(id) {
+                self.touched_us[id as usize] = i64::MIN;
+            }
+        }
+    }
+
     /// Once more keys are dead than live, forgets those that no snapshot has to tell of.
     pub(super) fn compact(&mut self) -> Result<(), StateError> {
         let dead = self.len() - self.live;
@@ -248,7 +261,10 @@ impl Store {
     fn note_change(&mut self, id: u32, was_live: bool) {
         match (was_live, self.is_live(id)) {
             (false, true) => self.live += 1,
-            (true, false) => self.live -= 1,
+            (true, false) => {
+                self.live -= 1;
+                self.died.push(id);
+            }
             _ => {}
         }
         if !std::mem::replace(&mut self.is_changed[id as usize], true) {
