@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def agree(spark, millstream, folder, job):
 
 
 def run_millstream(millstream, folder, job):
-    name = job.name.replace(" ", "-")
+    name = re.sub("[^a-z0-9]+", "-", job.name.lower())
     database = os.path.join(folder, f"{name}.db")
 
     def source(stream, schema):
@@ -132,11 +133,13 @@ def run_spark(spark, folder, job):
         return rows if job.mode == "batch" else rows.withWatermark("at", f"{events.DISORDER_S} seconds")
 
     def table(name):
-        file, schema = job.tables.get(name, (None, {}))
+        if name not in job.tables:
+            return None
+        file, schema = job.tables[name]
         types = ", ".join(f"{column} {SPARK_TYPES[kind]}" for column, kind in schema.items())
         # Nothing between two commas is text without characters, as in Millstream.
         reader = spark.read.schema(types).option("header", True).option("emptyValue", "").option("nullValue", "\0")
-        return reader.csv(os.path.join(folder, file)) if file else None
+        return reader.csv(os.path.join(folder, file))
 
     query = job.query(stream("orders", ORDERS), stream("payments", PAYMENTS), table("shops"))
     if job.mode == "batch":
