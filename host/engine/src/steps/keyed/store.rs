@@ -139,6 +139,10 @@ impl Store {
     pub(super) fn touch(&mut self, id: u32, at_us: i64) {
         let touched_us = &mut self.touched_us[id as usize];
         *touched_us = at_us.max(*touched_us);
+        if !self.is_live(id) {
+            // It may stay so: all its rows may be rejected.
+            self.died.push(id);
+        }
         self.watch(id);
     }
 
