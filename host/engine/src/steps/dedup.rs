@@ -16,8 +16,7 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::take::{take, take_record_batch};
 
 use super::filter::failed;
-use super::keys::{Keys, both};
-use super::on_time::on_time;
+use super::keys::Keys;
 use super::shuffle::{Shuffle, owned};
 use super::{Extent, KeyedPlan, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::{BatchCtx, EventTime, timestamp_us};
@@ -264,13 +263,9 @@ impl KeyedStep for Dedup {
         port: usize,
         input: &RecordBatch,
     ) -> Result<Vec<RejectedRow>, StepError> {
-        let keyed = self.plan.keys.of(input)?;
-        let (rows, late) = on_time(&keyed.rows, self.plan.time, ctx.watermark_us)?;
-        let refused = both(input.num_rows(), keyed.refused, &late);
-        let keys = if late.is_empty() { keyed.keys } else { self.plan.keys.of(&rows)?.keys };
-        let keys = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
-        self.shuffle.deal(port, ctx.order, rows, &keys)?;
-        Ok(refused)
+        let on_time = self.plan.keys.of_on_time(input, Some(self.plan.time), ctx.watermark_us)?;
+        self.shuffle.deal(port, ctx.order, on_time.rows, &self.codec, &on_time.keys)?;
+        Ok(on_time.refused)
     }
 
     fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError> {

@@ -7,7 +7,9 @@ use arrow_schema::{DataType, Fields, Schema};
 use arrow_select::take::take_record_batch;
 
 use super::filter::{failed, rejected};
+use super::on_time::on_time;
 use super::{RejectedRow, StepError};
+use crate::batch::EventTime;
 use crate::expr::{Expr, ExprError, Projection};
 use crate::state::{KeyCodec, StateError};
 
@@ -82,6 +84,22 @@ impl Keys {
         };
         let keys = projected.rows.columns().iter().map(Arc::clone).collect();
         Ok(KeyedRows { rows, keys, refused })
+    }
+}
+
+impl Keys {
+    /// A chunk with its keys, without the rows that come too late for `time`, where there is one.
+    pub(super) fn of_on_time(
+        &self,
+        input: &RecordBatch,
+        time: Option<EventTime>,
+        watermark_us: Option<i64>,
+    ) -> Result<KeyedRows, StepError> {
+        let keyed = self.of(input)?;
+        let Some(time) = time else { return Ok(keyed) };
+        let (rows, late) = on_time(&keyed.rows, time, watermark_us)?;
+        let keys = if late.is_empty() { keyed.keys } else { self.of(&rows)?.keys };
+        Ok(KeyedRows { rows, keys, refused: both(input.num_rows(), keyed.refused, &late) })
     }
 }
 

@@ -1,12 +1,12 @@
 //! Whole rows on their way to the workers that own their keys.
 
-use arrow_array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 
 use super::filter::failed;
 use super::{Parcel, StepError};
-use crate::state::{KeyColumn, key_group, owner};
+use crate::state::{KeyCodec, KeyColumn, key_group, owner};
 
 /// What a worker has for each worker in the current batch.
 #[derive(Debug)]
@@ -25,7 +25,8 @@ impl Shuffle {
         port: usize,
         order: u64,
         rows: RecordBatch,
-        keys: &KeyColumn,
+        codec: &KeyCodec,
+        keys: &[ArrayRef],
     ) -> Result<(), StepError> {
         if rows.num_rows() == 0 {
             return Ok(());
@@ -34,6 +35,7 @@ impl Shuffle {
             only.push(Parcel { port, order, rows });
             return Ok(());
         }
+        let keys = codec.encode(keys, rows.num_rows()).map_err(failed)?;
         let workers = self.parcels.len() as u32;
         let mut dealt: Vec<Vec<u32>> = vec![Vec::new(); workers as usize];
         for (row, hash) in (0..).zip(keys.hashes()) {

@@ -8,8 +8,6 @@ use arrow_buffer::NullBuffer;
 use arrow_select::filter::filter_record_batch;
 
 use super::super::filter::failed;
-use super::super::keys::both;
-use super::super::on_time::on_time;
 use super::super::shuffle::Shuffle;
 use super::super::{Extent, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
 use super::{JoinKind, JoinPlan};
@@ -220,18 +218,15 @@ impl KeyedStep for Join {
         port: usize,
         input: &RecordBatch,
     ) -> Result<Vec<RejectedRow>, StepError> {
-        let keyed = self.plan.keys[port].of(input)?;
-        let (rows, late) = on_time(&keyed.rows, self.plan.inputs[port].time, ctx.watermark_us)?;
-        let refused = both(input.num_rows(), keyed.refused, &late);
-        let keys = if late.is_empty() { keyed.keys } else { self.plan.keys[port].of(&rows)?.keys };
-        let (rows, keys, without) = by_key(rows, keys)?;
+        let time = Some(self.plan.inputs[port].time);
+        let on_time = self.plan.keys[port].of_on_time(input, time, ctx.watermark_us)?;
+        let (rows, keys, without) = by_key(on_time.rows, on_time.keys)?;
         if let Some(rows) = without.filter(|_| self.plan.kind.emits_alone()[port]) {
             let rows = self.plan.output.alone(port, rows.columns(), rows.num_rows());
             self.alone.push(rows.map_err(failed)?);
         }
-        let keys = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
-        self.shuffle.deal(port, ctx.order, rows, &keys)?;
-        Ok(refused)
+        self.shuffle.deal(port, ctx.order, rows, &self.codec, &keys)?;
+        Ok(on_time.refused)
     }
 
     fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError> {

@@ -14,8 +14,6 @@ use super::turns::{Turns, ended};
 use super::{StateParts, StatePlan, TimerClock};
 use crate::batch::{BatchCtx, DeadLetterKind};
 use crate::steps::filter::failed;
-use crate::steps::keys::both;
-use crate::steps::on_time::on_time;
 use crate::steps::shuffle::{Shuffle, owned};
 use crate::steps::{
     Extent, KeyedStep, LostTimer, Parcel, Refusals, RefusedRows, RejectedRow, StateChunk, StateSize,
@@ -133,18 +131,13 @@ impl KeyedStep for Step {
         port: usize,
         input: &RecordBatch,
     ) -> Result<Vec<RejectedRow>, StepError> {
-        let keyed = self.parts.keys.of(input)?;
-        let (rows, keys, refused) = match self.parts.timers {
-            TimerClock::ProcessingTime => (keyed.rows, keyed.keys, keyed.refused),
-            TimerClock::EventTime(time) => {
-                let (rows, late) = on_time(&keyed.rows, time, ctx.watermark_us)?;
-                let keys = if late.is_empty() { keyed.keys } else { self.parts.keys.of(&rows)?.keys };
-                (rows, keys, both(input.num_rows(), keyed.refused, &late))
-            }
+        let time = match self.parts.timers {
+            TimerClock::ProcessingTime => None,
+            TimerClock::EventTime(time) => Some(time),
         };
-        let keys = self.store.codec().encode(&keys, rows.num_rows()).map_err(failed)?;
-        self.shuffle.deal(port, ctx.order, rows, &keys)?;
-        Ok(refused)
+        let on_time = self.parts.keys.of_on_time(input, time, ctx.watermark_us)?;
+        self.shuffle.deal(port, ctx.order, on_time.rows, self.store.codec(), &on_time.keys)?;
+        Ok(on_time.refused)
     }
 
     fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError> {

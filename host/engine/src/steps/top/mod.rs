@@ -21,8 +21,7 @@ pub use order::Order;
 use rows::Rows;
 
 use super::filter::failed;
-use super::keys::{Keys, both};
-use super::on_time::on_time;
+use super::keys::Keys;
 use super::shuffle::Shuffle;
 use super::{Extent, KeyedPlan, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::{BatchCtx, EventTime};
@@ -322,16 +321,9 @@ impl KeyedStep for Top {
         port: usize,
         input: &RecordBatch,
     ) -> Result<Vec<RejectedRow>, StepError> {
-        let keyed = self.plan.keys.of(input)?;
-        let (rows, late) = match self.plan.when.time() {
-            Some(time) => on_time(&keyed.rows, time, ctx.watermark_us)?,
-            None => (keyed.rows, Vec::new()),
-        };
-        let refused = both(input.num_rows(), keyed.refused, &late);
-        let keys = if late.is_empty() { keyed.keys } else { self.plan.keys.of(&rows)?.keys };
-        let keys = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
-        self.shuffle.deal(port, ctx.order, rows, &keys)?;
-        Ok(refused)
+        let on_time = self.plan.keys.of_on_time(input, self.plan.when.time(), ctx.watermark_us)?;
+        self.shuffle.deal(port, ctx.order, on_time.rows, &self.codec, &on_time.keys)?;
+        Ok(on_time.refused)
     }
 
     fn exchange(&mut self) -> Result<Vec<Vec<Parcel>>, StepError> {

@@ -11,7 +11,7 @@ use super::snapshot;
 use super::table::{Cut, Full, Table, Taken};
 use crate::batch::BatchCtx;
 use crate::state::accumulators::Accumulator;
-use crate::state::{GroupTable, KeyCodec, KeyColumn, StateError};
+use crate::state::{GroupTable, KeyCodec, StateError};
 use crate::steps::aggregate::config::{
     AggregateConfig, AggregateError, Emit, FunctionCall, FunctionConfig, Plan, deal, result_columns,
 };
@@ -252,8 +252,8 @@ impl KeyedStep for Counted {
             let kept = UInt32Array::from(kept_rows(input.num_rows(), &refused));
             take_record_batch(input, &kept).map_err(failed)?
         };
-        let keys: KeyColumn = self.codec.encode(&self.keys(&rows), rows.num_rows()).map_err(failed)?;
-        self.shuffle.deal(port, ctx.order, rows, &keys)?;
+        let keys = self.keys(&rows);
+        self.shuffle.deal(port, ctx.order, rows, &self.codec, &keys)?;
         Ok(refused)
     }
 

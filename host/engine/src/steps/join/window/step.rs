@@ -261,8 +261,7 @@ impl KeyedStep for WindowJoin {
             let keys = self.plan.keys[port].of(&rows)?.keys;
             (rows, keys)
         };
-        let keys = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
-        self.shuffle.deal(port, ctx.order, rows, &keys)?;
+        self.shuffle.deal(port, ctx.order, rows, &self.codec, &keys)?;
         Ok(both(input.num_rows(), keyed.refused, &rejected))
     }
 
