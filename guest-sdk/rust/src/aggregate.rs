@@ -59,7 +59,7 @@ pub trait Aggregate: 'static {
     /// What is kept of a group; its default is that of a group without rows.
     type State: Default + Serialize + DeserializeOwned + 'static;
 
-    /// Whether [`Aggregate::retract`] is there: sliding windows then cost one pass.
+    /// Whether [`Aggregate::retract`] is there: each part of windows that overlap is then merged once.
     const RETRACTS: bool = false;
 
     /// The columns of the result. Called once an instance.
@@ -74,19 +74,20 @@ pub trait Aggregate: 'static {
     /// When the row cannot be taken; the host finds it out and makes it a dead letter.
     fn accumulate(&self, state: &mut Self::State, row: Row<'_>) -> Result<()>;
 
-    /// Takes a row out again that was added.
-    ///
-    /// # Errors
-    /// When the row cannot be taken out.
-    fn retract(&self, _state: &mut Self::State, _row: Row<'_>) -> Result<()> {
-        Err(no_retract())
-    }
-
     /// Adds what another state has.
     ///
     /// # Errors
     /// When they do not go together.
     fn merge(&self, state: &mut Self::State, other: Self::State) -> Result<()>;
+
+    /// Undoes `merge` with this other state, whatever else was merged since; to the last bit, which rules
+    /// out sums of floating-point numbers.
+    ///
+    /// # Errors
+    /// When the other state is not part of this one.
+    fn retract(&self, _state: &mut Self::State, _other: Self::State) -> Result<()> {
+        Err(no_retract())
+    }
 
     /// Pushes the result of one group: one record.
     ///
@@ -98,7 +99,7 @@ pub trait Aggregate: 'static {
 /// An aggregate over columns, for speed. States are byte strings, or values of fixed width that
 /// [`States::change_fixed`] changes in place.
 pub trait ColumnAggregate: 'static {
-    /// Whether [`ColumnAggregate::retract`] is there: sliding windows then cost one pass.
+    /// Whether [`ColumnAggregate::retract`] is there: each part of windows that overlap is then merged once.
     const RETRACTS: bool = false;
 
     /// The columns of the result. Called once an instance.
@@ -113,19 +114,19 @@ pub trait ColumnAggregate: 'static {
     /// When a row cannot be taken; the host finds it out and makes it a dead letter.
     fn accumulate(&self, states: &mut States, groups: &[u32], input: &Batch) -> Result<()>;
 
-    /// Takes rows out again that were added.
-    ///
-    /// # Errors
-    /// When a row cannot be taken out.
-    fn retract(&self, _states: &mut States, _groups: &[u32], _input: &Batch) -> Result<()> {
-        Err(no_retract())
-    }
-
     /// Adds state i of `others` to state i of `states`.
     ///
     /// # Errors
     /// When they do not go together.
     fn merge(&self, states: &mut States, others: &States) -> Result<()>;
+
+    /// Undoes `merge` with these others, as [`Aggregate::retract`] does.
+    ///
+    /// # Errors
+    /// When one is not part of the other.
+    fn retract(&self, _states: &mut States, _others: &States) -> Result<()> {
+        Err(no_retract())
+    }
 
     /// Sets the columns of the result, one row a state.
     ///
@@ -135,7 +136,7 @@ pub trait ColumnAggregate: 'static {
 }
 
 fn no_retract() -> Error {
-    Error::new("this aggregate cannot take rows out again")
+    Error::new("this aggregate cannot undo a merge")
 }
 
 impl<A: Aggregate> ColumnAggregate for A {
@@ -146,11 +147,13 @@ impl<A: Aggregate> ColumnAggregate for A {
     }
 
     fn accumulate(&self, states: &mut States, groups: &[u32], input: &Batch) -> Result<()> {
-        by_row(states, groups, input, |state, row| Aggregate::accumulate(self, state, row))
-    }
-
-    fn retract(&self, states: &mut States, groups: &[u32], input: &Batch) -> Result<()> {
-        by_row(states, groups, input, |state, row| Aggregate::retract(self, state, row))
+        let mut changed: Vec<Option<A::State>> = states.decode()?;
+        for (row, group) in input.rows().zip(groups) {
+            let state =
+                changed.get_mut(*group as usize).ok_or_else(|| Error::new("a group without a state"))?;
+            Aggregate::accumulate(self, state.get_or_insert_default(), row)?;
+        }
+        states.encode(changed.iter().map(Option::as_ref))
     }
 
     fn merge(&self, states: &mut States, others: &States) -> Result<()> {
@@ -165,6 +168,16 @@ impl<A: Aggregate> ColumnAggregate for A {
         states.encode(merged.iter().map(Option::as_ref))
     }
 
+    fn retract(&self, states: &mut States, others: &States) -> Result<()> {
+        let mut left: Vec<Option<A::State>> = states.decode()?;
+        for (state, other) in left.iter_mut().zip(others.decode()?) {
+            if let Some(other) = other {
+                Aggregate::retract(self, state.get_or_insert_default(), other)?;
+            }
+        }
+        states.encode(left.iter().map(Option::as_ref))
+    }
+
     fn finish(&self, states: &States, out: &mut Output) -> Result<()> {
         let mut records = Records::new(out.schema());
         for (i, state) in states.decode::<A::State>()?.into_iter().enumerate() {
@@ -175,20 +188,6 @@ impl<A: Aggregate> ColumnAggregate for A {
         }
         out.set_records(records)
     }
-}
-
-fn by_row<S: Default + Serialize + DeserializeOwned>(
-    states: &mut States,
-    groups: &[u32],
-    input: &Batch,
-    change: impl Fn(&mut S, Row<'_>) -> Result<()>,
-) -> Result<()> {
-    let mut changed: Vec<Option<S>> = states.decode()?;
-    for (row, group) in input.rows().zip(groups) {
-        let state = changed.get_mut(*group as usize).ok_or_else(|| Error::new("a group without a state"))?;
-        change(state.get_or_insert_default(), row)?;
-    }
-    states.encode(changed.iter().map(Option::as_ref))
 }
 
 /// An aggregate of three functions, with one column as the result; see [`fold`].
@@ -273,8 +272,8 @@ pub struct OpenedAggregate {
 /// What is called of an aggregate; without the constant, which makes no object.
 trait Erased {
     fn accumulate(&self, states: &mut States, groups: &[u32], input: &Batch) -> Result<()>;
-    fn retract(&self, states: &mut States, groups: &[u32], input: &Batch) -> Result<()>;
     fn merge(&self, states: &mut States, others: &States) -> Result<()>;
+    fn retract(&self, states: &mut States, others: &States) -> Result<()>;
     fn finish(&self, states: &States, out: &mut Output) -> Result<()>;
 }
 
@@ -283,12 +282,12 @@ impl<A: ColumnAggregate> Erased for A {
         ColumnAggregate::accumulate(self, states, groups, input)
     }
 
-    fn retract(&self, states: &mut States, groups: &[u32], input: &Batch) -> Result<()> {
-        ColumnAggregate::retract(self, states, groups, input)
-    }
-
     fn merge(&self, states: &mut States, others: &States) -> Result<()> {
         ColumnAggregate::merge(self, states, others)
+    }
+
+    fn retract(&self, states: &mut States, others: &States) -> Result<()> {
+        ColumnAggregate::retract(self, states, others)
     }
 
     fn finish(&self, states: &States, out: &mut Output) -> Result<()> {
@@ -318,16 +317,6 @@ impl OpenedAggregate {
         Ok(states.into_column())
     }
 
-    /// Takes rows out of states.
-    ///
-    /// # Errors
-    /// As the operator says.
-    pub fn retract(&self, states: Buffers, groups: &[u32], input: &Batch) -> Result<Buffers> {
-        let mut states = States::new(states)?;
-        self.aggregate.retract(&mut states, groups, input)?;
-        Ok(states.into_column())
-    }
-
     /// Merges states pairwise.
     ///
     /// # Errors
@@ -335,6 +324,16 @@ impl OpenedAggregate {
     pub fn merge(&self, left: Buffers, right: Buffers) -> Result<Buffers> {
         let mut states = States::new(left)?;
         self.aggregate.merge(&mut states, &States::new(right)?)?;
+        Ok(states.into_column())
+    }
+
+    /// Undoes merging, pairwise.
+    ///
+    /// # Errors
+    /// As the operator says.
+    pub fn retract(&self, left: Buffers, right: Buffers) -> Result<Buffers> {
+        let mut states = States::new(left)?;
+        self.aggregate.retract(&mut states, &States::new(right)?)?;
         Ok(states.into_column())
     }
 

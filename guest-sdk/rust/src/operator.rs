@@ -164,7 +164,7 @@ impl Operator {
         (self.config_schema)()
     }
 
-    /// Whether it is an aggregate that can take rows out again.
+    /// Whether it is an aggregate that can undo a merge.
     #[must_use]
     pub fn retracts(&self) -> bool {
         matches!(self.open, Open::Aggregate { retracts: true, .. })

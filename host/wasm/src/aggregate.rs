@@ -9,9 +9,7 @@ use arrow_schema::{Schema, SchemaRef};
 use wasmtime::{Store, StoreContextMut};
 
 use crate::bindings::exports::millstream::plugin::aggregate;
-use crate::bindings::millstream::plugin::data::{
-    BatchParam, ColumnParam, ColumnResult, FieldParam, FieldResult,
-};
+use crate::bindings::millstream::plugin::data::{ColumnParam, ColumnResult, FieldParam, FieldResult};
 use crate::convert::{self, Lowered, LoweredStates};
 use crate::error::{CallError, Fault};
 use crate::instance::HostCtx;
@@ -87,28 +85,19 @@ impl Aggregate {
         groups: &[u32],
         input: &RecordBatch,
     ) -> Result<BinaryArray, CallError> {
-        self.with_rows(clock, (states, groups, input), |aggregate, store, states, groups, batch| {
-            aggregate.call_accumulate(store, states, groups, batch)
-        })
-    }
-
-    /// Takes rows out of groups again, as [`Aggregate::accumulate`] had put them in.
-    ///
-    /// # Errors
-    /// When the operator answers an error (it does when it does not retract at all), or breaks.
-    ///
-    /// # Panics
-    /// As [`Aggregate::accumulate`].
-    pub fn retract(
-        &mut self,
-        clock: &CallClock,
-        states: &BinaryArray,
-        groups: &[u32],
-        input: &RecordBatch,
-    ) -> Result<BinaryArray, CallError> {
-        self.with_rows(clock, (states, groups, input), |aggregate, store, states, groups, batch| {
-            aggregate.call_retract(store, states, groups, batch)
-        })
+        assert_eq!(input.num_columns(), self.opened.schema(0).fields().len(), "input of another schema");
+        assert_eq!(groups.len(), input.num_rows(), "a group for each row");
+        let last = groups.iter().max();
+        assert!(last.is_none_or(|last| (*last as usize) < states.len()), "a state for each group");
+        let lowered = Lowered::new(input)?;
+        let columns = lowered.columns();
+        let batch = lowered.batch(&columns);
+        let told = LoweredStates::new(states);
+        self.opened.call(
+            clock,
+            |aggregate, store| aggregate.call_accumulate(store, told.column(), groups.to_byte_slice(), batch),
+            |answer, _, limits| convert::states(states.len(), "groups", answer, limits),
+        )
     }
 
     /// Merges pairwise: state i of `left` with state i of `right`.
@@ -124,13 +113,27 @@ impl Aggregate {
         left: &BinaryArray,
         right: &BinaryArray,
     ) -> Result<BinaryArray, CallError> {
-        assert_eq!(left.len(), right.len(), "as many states on both sides");
-        let lowered = (LoweredStates::new(left), LoweredStates::new(right));
-        self.opened.call(
-            clock,
-            |aggregate, store| aggregate.call_merge(store, lowered.0.column(), lowered.1.column()),
-            |states, _, limits| convert::states(left.len(), "groups", states, limits),
-        )
+        self.pairwise(clock, (left, right), |aggregate, store, left, right| {
+            aggregate.call_merge(store, left, right)
+        })
+    }
+
+    /// Undoes [`Aggregate::merge`]: takes state i of `right` out of state i of `left`.
+    ///
+    /// # Errors
+    /// When the operator answers an error (it does when it does not retract at all), or breaks.
+    ///
+    /// # Panics
+    /// As [`Aggregate::merge`].
+    pub fn retract(
+        &mut self,
+        clock: &CallClock,
+        left: &BinaryArray,
+        right: &BinaryArray,
+    ) -> Result<BinaryArray, CallError> {
+        self.pairwise(clock, (left, right), |aggregate, store, left, right| {
+            aggregate.call_retract(store, left, right)
+        })
     }
 
     /// The results: one row a state, in [`Aggregate::output_schema`].
@@ -152,35 +155,28 @@ impl Aggregate {
         )
     }
 
-    fn with_rows(
+    fn pairwise(
         &mut self,
         clock: &CallClock,
-        (states, groups, input): (&BinaryArray, &[u32], &RecordBatch),
-        function: WithRows,
+        (left, right): (&BinaryArray, &BinaryArray),
+        function: Pairwise,
     ) -> Result<BinaryArray, CallError> {
-        assert_eq!(input.num_columns(), self.opened.schema(0).fields().len(), "input of another schema");
-        assert_eq!(groups.len(), input.num_rows(), "a group for each row");
-        let last = groups.iter().max();
-        assert!(last.is_none_or(|last| (*last as usize) < states.len()), "a state for each group");
-        let lowered = Lowered::new(input)?;
-        let columns = lowered.columns();
-        let batch = lowered.batch(&columns);
-        let told = LoweredStates::new(states);
+        assert_eq!(left.len(), right.len(), "as many states on both sides");
+        let lowered = (LoweredStates::new(left), LoweredStates::new(right));
         self.opened.call(
             clock,
-            |aggregate, store| function(aggregate, store, told.column(), groups.to_byte_slice(), batch),
-            |answer, _, limits| convert::states(states.len(), "groups", answer, limits),
+            |aggregate, store| function(aggregate, store, lowered.0.column(), lowered.1.column()),
+            |states, _, limits| convert::states(left.len(), "groups", states, limits),
         )
     }
 }
 
-/// `accumulate` or `retract`.
-type WithRows = fn(
+/// `merge` or `retract`.
+type Pairwise = fn(
     &aggregate::Guest,
     StoreContextMut<'_, HostCtx>,
     ColumnParam<'_>,
-    &[u8],
-    BatchParam<'_>,
+    ColumnParam<'_>,
 ) -> wasmtime::Result<Answer<ColumnResult>>;
 
 impl Exports for aggregate::Guest {

@@ -72,7 +72,7 @@ pub struct Operator {
     pub summary: String,
     /// JSON Schema of the operator's config.
     pub config_schema: Value,
-    /// Whether an aggregate can take rows out again, as sliding windows need.
+    /// Whether an aggregate can undo a merge, which makes windows that overlap cheap.
     #[serde(default)]
     pub retracts: bool,
 }

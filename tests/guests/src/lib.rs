@@ -93,7 +93,7 @@ impl catalog::Guest for Hostile {
                 kind,
                 summary: (*summary).to_owned(),
                 config_schema: CONFIG_SCHEMA.to_owned(),
-                retracts: false,
+                retracts: name.starts_with("count-retracts"),
             });
         catalog::Description {
             name: "hostile".to_owned(),

@@ -12,6 +12,8 @@ use crate::{Config, Hostile, faults, holds};
 /// Name and summary.
 pub(crate) const AGGREGATES: &[(&str, &str)] = &[
     ("count", "Counts the rows of a group."),
+    ("count-retracts", "Counts, and takes counts out again."),
+    ("count-retracts-not", "Counts, and promises to take counts out again."),
     ("count-and-trap", "Counts, and panics."),
     ("count-and-loop", "Counts, and never returns."),
     ("count-and-answer-error", "Counts, and refuses the rows in words."),
@@ -131,8 +133,12 @@ impl aggregate::Guest for Hostile {
         Ok(states)
     }
 
-    fn retract(_: Column, _: Vec<u8>, _: Batch) -> Result<Column, String> {
-        Err("it does not retract".to_owned())
+    fn retract(left: Column, right: Column) -> Result<Column, String> {
+        if OPENED.with_borrow(|opened| opened.operator != "count-retracts") {
+            return Err("it does not retract".to_owned());
+        }
+        let rest = |(left, right): (Option<i64>, Option<i64>)| Some(left? - right.unwrap_or_default());
+        Ok(write(&read(&left).into_iter().zip(read(&right)).map(rest).collect::<Vec<_>>()))
     }
 
     fn merge(left: Column, right: Column) -> Result<Column, String> {

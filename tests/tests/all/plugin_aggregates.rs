@@ -114,3 +114,43 @@ fn states_of_another_config_are_not_taken_over() {
         assert!(reason.contains(part), "{part}: {reason}");
     }
 }
+
+#[test]
+fn windows_that_slide_take_out_what_leaves_them_if_the_operator_can() {
+    let (dir, server) = server_with(&["hostile"]);
+    let seconds = ["00", "01", "01", "03", "04", "04", "05", "09"];
+    let rows = seconds.map(|second| format!("2026-01-01T00:00:{second}Z,x\n")).concat();
+    std::fs::write(dir.path().join("in.csv"), format!("at,word\n{rows}")).unwrap();
+    let spec = |name: &str, operator: &str| {
+        json!({
+            "name": name,
+            "trigger": "available-now",
+            "sources": { "words": {
+                "type": "file", "path": dir.path().join("in.csv"), "format": "csv",
+                "schema": { "at": "timestamp", "word": "utf8" }, "event_time": { "column": "at" },
+            } },
+            "steps": {
+                "windows": {
+                    "from": "words",
+                    "aggregate": {
+                        "by": ["word"],
+                        "window": { "sliding": "3s", "slide": "1s" },
+                        "compute": { "n": { "wasm": format!("hostile/{operator}@0.1"), "of": ["word"] }, "rows": "count()" },
+                    },
+                    "emit": "final",
+                },
+                "wrong": { "from": "windows", "filter": "n <> rows or rows < 1" },
+            },
+            "sinks": { "out": table_sink(dir.path(), name, "windows"), "bad": table_sink(dir.path(), &format!("{name}-bad"), "wrong") },
+        })
+    };
+    server.deploy(&spec("retracts", "count-retracts"));
+    let _ = server.wait_for("retracts", &["finished"]);
+    // Windows end at the seconds 1 to 8; those after are open still.
+    assert_eq!(sunk(dir.path(), "retracts").len(), 8);
+    assert_eq!(sunk(dir.path(), "retracts-bad"), [""; 0]);
+
+    server.deploy(&spec("promises", "count-retracts-not"));
+    let document = server.wait_for("promises", &["failed"]);
+    assert!(text(&document, "reason").contains("it does not retract"), "{document:#}");
+}

@@ -103,16 +103,12 @@ impl<O: Offers> aggregate::Guest for O {
         })
     }
 
-    fn retract(states: data::Column, groups: Vec<u8>, input: data::Batch) -> Result<data::Column, String> {
-        with_aggregate(|Opened { input: schema, operator }| {
-            let groups = cast::<u32>("groups", &groups, input.rows as usize)?;
-            let input = batch(schema, Clock::default(), input)?;
-            Ok(column(operator.retract(buffers(states), &groups, &input)?))
-        })
-    }
-
     fn merge(left: data::Column, right: data::Column) -> Result<data::Column, String> {
         with_aggregate(|opened| Ok(column(opened.operator.merge(buffers(left), buffers(right))?)))
+    }
+
+    fn retract(left: data::Column, right: data::Column) -> Result<data::Column, String> {
+        with_aggregate(|opened| Ok(column(opened.operator.retract(buffers(left), buffers(right))?)))
     }
 
     fn finish(states: data::Column) -> Result<data::Batch, String> {

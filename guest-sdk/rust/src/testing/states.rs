@@ -44,7 +44,7 @@ pub fn aggregate(
     Ok(Ran { output, rejected: Vec::new(), calls: crate::host::imp::take() })
 }
 
-/// As [`aggregate`], in one state, and after that takes the rows of `out` out again.
+/// As [`aggregate`] over both batches, and after that takes the states of `out` out again.
 ///
 /// # Errors
 /// As [`aggregate`], and when the operator does not retract.
@@ -61,8 +61,11 @@ pub fn aggregate_and_retract(
     let opened = plugin.open_aggregate(operator, &config.to_string(), batch.schema())?;
     let mut groups = Groups::default();
     let (added, removed) = (groups.of(batch, by)?, groups.of(out, by)?);
-    let states = opened.accumulate(States::none(groups.keys.len()).into_column(), &added, batch)?;
-    let states = States::new(opened.retract(states, &removed, out)?)?;
+    let none = || States::none(groups.keys.len()).into_column();
+    let states = opened.accumulate(none(), &added, batch)?;
+    let gone = opened.accumulate(none(), &removed, out)?;
+    let both = opened.merge(states, gone.clone())?;
+    let states = States::new(opened.retract(both, gone)?)?;
     let output = result(&opened, keys, groups, states, clock)?;
     Ok(Ran { output, rejected: Vec::new(), calls: crate::host::imp::take() })
 }

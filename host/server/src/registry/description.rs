@@ -35,7 +35,7 @@ pub(crate) struct OperatorDescription {
     /// JSON Schema of its config.
     #[schema(value_type = Object)]
     pub(crate) config_schema: Value,
-    /// An aggregate that can take rows out again.
+    /// An aggregate that can undo a merge.
     #[serde(default)]
     pub(crate) retracts: bool,
 }

@@ -48,19 +48,22 @@ fn states_that_are_a_slice_are_as_good_as_a_copy() {
 }
 
 #[test]
-fn rows_are_taken_out_again() {
+fn a_merge_is_undone() {
     let mut sum = open("sum", "");
     assert!(sum.retracts());
     let states = sum.accumulate(&CLOCK, &new_groups(1), &[0, 0], &numbers(&[5, 7])).unwrap();
-    let states = sum.retract(&CLOCK, &states, &[0], &numbers(&[5])).unwrap();
-    assert_eq!(finished(&mut sum, &states), [(7, 1)]);
+    let other = sum.accumulate(&CLOCK, &new_groups(1), &[0], &numbers(&[100])).unwrap();
+    let both = sum.merge(&CLOCK, &states, &other).unwrap();
+    assert_eq!(finished(&mut sum, &both), [(112, 3)]);
+    let left = sum.retract(&CLOCK, &both, &other).unwrap();
+    assert_eq!(finished(&mut sum, &left), [(12, 2)]);
 }
 
 #[test]
 fn an_aggregate_that_cannot_retract_says_so() {
     let mut bad = open("bad-aggregate", "none");
     assert!(!bad.retracts());
-    let error = bad.retract(&CLOCK, &new_groups(1), &[0], &numbers(&[5])).unwrap_err();
+    let error = bad.retract(&CLOCK, &new_groups(1), &new_groups(1)).unwrap_err();
     assert_eq!(error, CallError::Answered("it does not retract".into()));
 }
 

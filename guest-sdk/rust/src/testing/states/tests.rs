@@ -150,7 +150,7 @@ fn an_aggregate_gives_one_record_a_group_and_retracts_only_if_it_can() {
     }
     let input = words(&[(1, "a")]);
     let error = aggregate_and_retract(&plugin(), "longest", json!({}), &["k"], &input, &input).unwrap_err();
-    assert_eq!(error.message(), "this aggregate cannot take rows out again");
+    assert_eq!(error.message(), "this aggregate cannot undo a merge");
     assert!(plugin().operators.iter().all(|operator| !operator.retracts()));
 }
 

@@ -56,6 +56,18 @@ impl Accumulator for Count {
         Ok(())
     }
 
+    fn retracts(&self) -> bool {
+        true
+    }
+
+    fn retract(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), StateError> {
+        let counts = typed(state.first(), &DataType::Int64)?.as_primitive::<Int64Type>();
+        each(groups, counts.values(), None, |group, count| {
+            self.counts[group] = self.counts[group].saturating_sub(count);
+        });
+        Ok(())
+    }
+
     fn reset(&mut self, groups: &[u32]) {
         groups.iter().for_each(|&group| self.counts[group as usize] = 0);
     }

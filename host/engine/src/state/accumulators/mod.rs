@@ -66,6 +66,20 @@ pub trait Accumulator: Send {
     /// When the columns are not those of `state_fields`.
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), StateError>;
 
+    /// Whether [`Accumulator::retract`] undoes `merge` to the last bit.
+    fn retracts(&self) -> bool {
+        false
+    }
+
+    /// Undoes a `merge` with the same arguments, whatever was merged since. Called only where `retracts` says so.
+    ///
+    /// # Errors
+    /// When the columns are not those of `state_fields`, or the function does not retract.
+    fn retract(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), StateError> {
+        let _ = (groups, state);
+        Err(StateError::Unsupported("the function does not take out again what was merged".into()))
+    }
+
     /// Makes groups as if they had seen no row, so that `merge` replaces what they were.
     fn reset(&mut self, groups: &[u32]);
 

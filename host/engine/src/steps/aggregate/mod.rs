@@ -10,6 +10,7 @@ mod cold;
 mod config;
 mod counted;
 mod early;
+mod overlaps;
 pub(super) mod placement;
 mod plugin;
 mod results;
@@ -39,6 +40,7 @@ pub use config::{
 };
 pub use counted::{CountConfig, Counted};
 use early::Rhythm;
+use overlaps::Overlaps;
 use placement::Placement;
 pub(crate) use plugin::Deaf;
 pub use plugin::{Operator, PluginCall};
@@ -54,9 +56,9 @@ use crate::windows::Window;
 /// Rows that are put into one batch of output or one chunk of state at most.
 const PIECE_ROWS: usize = 1 << 20;
 
-/// Emptied tables that are kept for the next window: as many as are filled at a time in most
+/// Emptied tables that are kept for the next windows at least: as many as are filled at a time in most
 /// pipelines, with one closing while the next fills.
-const SPARE_MAX: usize = 4;
+const SPARE_MIN: usize = 4;
 
 /// Tables by the start of their pane; zero without windows.
 type Tables = BTreeMap<i64, Table>;
@@ -69,6 +71,8 @@ pub struct Aggregate {
     /// With several workers, what this one gathers in the current batch.
     gathered: Tables,
     spare: Vec<Table>,
+    /// The groups of windows that overlap, from the first one that closed on.
+    overlaps: Option<Overlaps>,
     /// Groups that are not in memory; none where all of them must be.
     cold: Option<ColdParts>,
     /// Windows that end here or before are closed, and what was final has been given.
@@ -105,6 +109,7 @@ impl Aggregate {
             state: Tables::new(),
             gathered: Tables::new(),
             spare: Vec::new(),
+            overlaps: None,
             cold: None,
             closed_us: None,
             closed_copied_us: None,
@@ -141,6 +146,14 @@ impl Aggregate {
     fn closed_at(&self, watermark_us: Option<i64>) -> Option<i64> {
         let lateness_us = self.plan.config.window.as_ref().map_or(0, |window| window.lateness_us);
         watermark_us.map(|watermark_us| watermark_us.saturating_sub(lateness_us))
+    }
+
+    /// Empties a table and keeps it for windows to come, if there are not as many as there are windows.
+    fn keep(&mut self, mut table: Table) {
+        if self.spare.len() < self.state.len().max(SPARE_MIN) {
+            table.clear();
+            self.spare.push(table);
+        }
     }
 
     /// The groups of a gathered table, as a batch for each worker.
@@ -229,7 +242,7 @@ impl Aggregate {
             }
         }
         for (_, table) in std::mem::take(&mut self.gathered) {
-            keep(&mut self.spare, table);
+            self.keep(table);
         }
         dealt.iter().map(|pieces| join(&self.plan.partial, pieces)).collect()
     }
@@ -354,9 +367,10 @@ impl Aggregate {
         let cold = self.cold.as_ref();
         let keys_cold = cold.map_or(0, ColdParts::keys);
         let known = cold.map_or(0, ColdParts::bytes);
+        let overlaps = self.overlaps.as_ref().map_or(0, |overlaps| overlaps.bytes() as u64);
         StateSize {
             keys: self.state.values().map(|table| table.len() as u64).sum::<u64>() + keys_cold,
-            bytes: tables.map(|table| table.bytes() as u64).sum::<u64>() + known,
+            bytes: tables.map(|table| table.bytes() as u64).sum::<u64>() + known + overlaps,
             keys_cold,
             bytes_cold: cold.map_or(0, ColdParts::file_bytes),
             ..self.size
@@ -400,14 +414,6 @@ fn table_of<'a>(
             None => Table::new(plan)?,
         }),
     })
-}
-
-/// Empties a table and keeps it, if there are not enough of them.
-fn keep(spare: &mut Vec<Table>, mut table: Table) {
-    if spare.len() < SPARE_MAX {
-        table.clear();
-        spare.push(table);
-    }
 }
 
 /// Neighbouring rows of the same window, which is the first column.

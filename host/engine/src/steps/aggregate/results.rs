@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow_array::RecordBatch;
 
 use super::cold::stored;
+use super::overlaps::Overlaps;
 use super::table::{Table, failed};
-use super::{Aggregate, PIECE_ROWS, keep};
+use super::{Aggregate, PIECE_ROWS};
 use crate::batch::BatchCtx;
 use crate::state::cold::ColdParts;
 use crate::state::{KeyColumn, StateError};
@@ -37,7 +38,7 @@ impl Aggregate {
         self.closed_us = closed_us;
         for table in stale.into_iter().chain(closed) {
             self.size.removed += table.len() as u64;
-            keep(&mut self.spare, table);
+            self.keep(table);
         }
         Ok(())
     }
@@ -77,7 +78,7 @@ impl Aggregate {
             let merged = self.merged(window, Some(changed))?;
             let all: Vec<u32> = (0..merged.len() as u32).collect();
             self.results(Some(window), &merged, &all, &mut results)?;
-            keep(&mut self.spare, merged);
+            self.keep(merged);
         }
         Ok(results)
     }
@@ -96,11 +97,29 @@ impl Aggregate {
                 }
                 continue;
             }
-            let merged = self.merged(window, None)?;
-            self.results(Some(window), &merged, &merged.sorted(), &mut results)?;
-            keep(&mut self.spare, merged);
+            if self.cold.is_some() {
+                let merged = self.merged(window, None)?;
+                self.results(Some(window), &merged, &merged.sorted(), &mut results)?;
+                self.keep(merged);
+            } else {
+                self.overlapping(window, &mut results)?;
+            }
         }
         Ok(results)
+    }
+
+    /// The results of a window that has panes in common with others, all in memory.
+    fn overlapping(&mut self, window: Window, results: &mut Vec<RecordBatch>) -> Result<(), StepError> {
+        let mut overlaps = match self.overlaps.take() {
+            Some(overlaps) => overlaps,
+            None => Overlaps::new(&self.plan).map_err(failed)?,
+        };
+        let shown = overlaps.show(window, &self.state);
+        let table = overlaps.table();
+        shown.map_err(|error| table.of_group(&self.plan, &self.codec, Some(window), "a merge", error))?;
+        self.results(Some(window), table, &overlaps.ids(), results)?;
+        self.overlaps = Some(overlaps);
+        Ok(())
     }
 
     /// Takes away the panes of which every window ends at `until_us` or before.
@@ -111,10 +130,17 @@ impl Aggregate {
             if !windows.last_of(windows.pane(start_us)).is_closed(until_us) {
                 break;
             }
-            closed.extend(self.state.remove(&start_us));
+            let pane = self.state.remove(&start_us);
+            if let Some(overlaps) = &mut self.overlaps {
+                overlaps.leave(start_us, pane.as_ref()).map_err(failed)?;
+            }
+            closed.extend(pane);
             if let Some(cold) = &mut self.cold {
                 self.size.removed += cold.close(start_us).map_err(stored)?;
             }
+        }
+        if self.state.is_empty() {
+            self.overlaps = None;
         }
         Ok(closed)
     }

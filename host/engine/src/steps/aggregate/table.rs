@@ -24,6 +24,8 @@ pub(super) struct Table {
     stamps: Vec<u32>,
     stamp: u32,
     touched: Vec<u32>,
+    /// Chunks of rows that were added.
+    additions: u64,
     /// Groups touched since the last snapshot.
     changed: Vec<u32>,
     is_changed: Vec<bool>,
@@ -37,6 +39,7 @@ impl Table {
             stamps: Vec::new(),
             stamp: 1,
             touched: Vec::new(),
+            additions: 0,
             changed: Vec::new(),
             is_changed: Vec::new(),
         })
@@ -143,8 +146,14 @@ impl Table {
         Ok(())
     }
 
+    /// A number that is another one once rows were added.
+    pub(super) fn additions(&self) -> u64 {
+        self.additions
+    }
+
     /// Notes that the current batch touched these groups.
     pub(super) fn touch(&mut self, ids: &[u32]) {
+        self.additions += 1;
         let mut count = self.touched.len();
         self.touched.resize(count + ids.len(), 0);
         let (touched, stamps, stamp) = (self.touched.as_mut_slice(), self.stamps.as_mut_slice(), self.stamp);

@@ -32,12 +32,12 @@ fn write(states: &[Option<[i64; 2]>]) -> Column {
     column
 }
 
-fn add(states: Column, groups: &[u8], input: &Batch, sign: i64) -> Column {
+fn add(states: Column, groups: &[u8], input: &Batch) -> Column {
     let mut states = read(&states);
     let rows = numbers::<8>(&input.columns[0].values).map(i64::from_le_bytes);
     for (group, value) in numbers::<4>(groups).map(u32::from_le_bytes).zip(rows) {
         let [sum, count] = states[group as usize].get_or_insert_default();
-        (*sum, *count) = (*sum + sign * value, *count + sign);
+        (*sum, *count) = (*sum + value, *count + 1);
     }
     write(&states)
 }
@@ -54,7 +54,7 @@ impl Guest for Plugin {
 
     fn accumulate(states: Column, groups: Vec<u8>, input: Batch) -> Result<Column, String> {
         let poison = numbers::<8>(&input.columns[0].values).any(|value| i64::from_le_bytes(value) == 13);
-        let mut answer = add(states, &groups, &input, 1);
+        let mut answer = add(states, &groups, &input);
         host::count("rows", u64::from(input.rows));
         match CONFIG.get() {
             "few" => answer.offsets.truncate(answer.offsets.len() - 4),
@@ -87,11 +87,15 @@ impl Guest for Plugin {
         Ok(answer)
     }
 
-    fn retract(states: Column, groups: Vec<u8>, input: Batch) -> Result<Column, String> {
-        match CONFIG.get() {
-            "" => Ok(add(states, &groups, &input, -1)),
-            _ => Err("it does not retract".into()),
+    fn retract(left: Column, right: Column) -> Result<Column, String> {
+        if CONFIG.get() != "" {
+            return Err("it does not retract".into());
         }
+        let pairs = read(&left).into_iter().zip(read(&right)).map(|pair| match pair {
+            (Some(left), Some(right)) => Some([left[0] - right[0], left[1] - right[1]]),
+            (left, _) => left,
+        });
+        Ok(write(&pairs.collect::<Vec<_>>()))
     }
 
     fn merge(left: Column, right: Column) -> Result<Column, String> {

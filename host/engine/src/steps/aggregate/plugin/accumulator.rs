@@ -39,6 +39,13 @@ struct Staged {
     states: BinaryArray,
 }
 
+/// What is done with two states.
+#[derive(Clone, Copy)]
+enum Pairwise {
+    Merge,
+    Retract,
+}
+
 impl Called {
     pub(super) fn new(instance: Instance) -> Self {
         Self { instance, states: States::default(), marks: Vec::new(), mark: 0, staged: None }
@@ -105,9 +112,25 @@ impl Called {
         Ok(search.finish())
     }
 
-    /// Merges states of groups that are all different, none of them empty.
-    fn merge_pairs(
+    /// Calls for the states of groups, all different and none empty, with rows of `right`.
+    fn call_pairs(
         &mut self,
+        call: Pairwise,
+        groups: &[u32],
+        right: &BinaryArray,
+        rows: &[u32],
+    ) -> Result<(), StateError> {
+        for (rows, groups) in rows.chunks(CALL_STATES).zip(groups.chunks(CALL_STATES)) {
+            let left = self.states.gather(groups)?;
+            let right = BinaryArray::from_iter_values(rows.iter().map(|row| right.value(*row as usize)));
+            self.change_pairs(call, groups, &left, &right)?;
+        }
+        Ok(())
+    }
+
+    fn change_pairs(
+        &mut self,
+        call: Pairwise,
         groups: &[u32],
         left: &BinaryArray,
         right: &BinaryArray,
@@ -115,17 +138,20 @@ impl Called {
         let answer = {
             let mut opened = self.instance.lock();
             let clock = opened.clock;
-            opened.aggregate.merge(&clock, left, right)
+            match call {
+                Pairwise::Merge => opened.aggregate.merge(&clock, left, right),
+                Pairwise::Retract => opened.aggregate.retract(&clock, left, right),
+            }
         };
         match answer {
-            Ok(merged) => {
-                groups.iter().zip(&merged).try_for_each(|(group, state)| self.states.set(*group, state))
+            Ok(changed) => {
+                groups.iter().zip(&changed).try_for_each(|(group, state)| self.states.set(*group, state))
             }
             Err(error) => {
                 let Some(half) = self.halved(groups, &error)? else { return Ok(()) };
                 let rest = groups.len() - half;
-                self.merge_pairs(&groups[..half], &left.slice(0, half), &right.slice(0, half))?;
-                self.merge_pairs(&groups[half..], &left.slice(half, rest), &right.slice(half, rest))
+                self.change_pairs(call, &groups[..half], &left.slice(0, half), &right.slice(0, half))?;
+                self.change_pairs(call, &groups[half..], &left.slice(half, rest), &right.slice(half, rest))
             }
         }
     }
@@ -202,10 +228,7 @@ impl Accumulator for Called {
     }
 
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), StateError> {
-        let right = match state.first().map(|column| (column, column.as_binary_opt::<i32>())) {
-            Some((_, Some(column))) => column,
-            _ => return Err(StateError::Mismatch("the states of a plugin's aggregate are bytes".into())),
-        };
+        let right = states_of(state)?;
         let mut rest: Vec<(u32, u32)> = (0u32..).zip(groups).map(|(row, group)| (row, *group)).collect();
         // A group may come several times, each after what the ones before made of it.
         while !rest.is_empty() {
@@ -225,14 +248,21 @@ impl Accumulator for Called {
                     pairs.push(group);
                 }
             }
-            for (rows, groups) in rows.chunks(CALL_STATES).zip(pairs.chunks(CALL_STATES)) {
-                let left = self.states.gather(groups)?;
-                let right = BinaryArray::from_iter_values(rows.iter().map(|row| right.value(*row as usize)));
-                self.merge_pairs(groups, &left, &right)?;
-            }
+            self.call_pairs(Pairwise::Merge, &pairs, right, &rows)?;
             rest = again;
         }
         Ok(())
+    }
+
+    fn retracts(&self) -> bool {
+        self.instance.lock().aggregate.retracts()
+    }
+
+    fn retract(&mut self, groups: &[u32], state: &[ArrayRef]) -> Result<(), StateError> {
+        let right = states_of(state)?;
+        let rows = (0u32..).zip(groups).filter(|(row, _)| right.is_valid(*row as usize));
+        let (rows, pairs): (Vec<u32>, Vec<u32>) = rows.map(|(row, group)| (row, *group)).unzip();
+        self.call_pairs(Pairwise::Retract, &pairs, right, &rows)
     }
 
     fn reset(&mut self, groups: &[u32]) {
@@ -298,6 +328,11 @@ impl Pieces {
     fn all(&self) -> BinaryArray {
         self.0.iter().map(Option::as_deref).collect()
     }
+}
+
+fn states_of(state: &[ArrayRef]) -> Result<&BinaryArray, StateError> {
+    let column = state.first().and_then(|column| column.as_binary_opt::<i32>());
+    column.ok_or_else(|| StateError::Mismatch("the states of a plugin's aggregate are bytes".into()))
 }
 
 /// Those of the places that occur, rising, and where each one is among them.

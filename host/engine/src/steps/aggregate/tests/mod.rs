@@ -6,5 +6,6 @@ mod counted;
 mod early;
 mod harness;
 mod model;
+mod overlaps;
 mod restoring;
 mod sessions;
