@@ -73,3 +73,10 @@ pub(crate) fn server_url() -> String {
 pub(crate) fn token() -> Option<String> {
     std::env::var("MILLSTREAM_TOKEN").ok().filter(|token| !token.is_empty())
 }
+
+/// Where commands that work without a server keep compiled plugins; safe to delete.
+pub(crate) fn compiled_dir() -> PathBuf {
+    let given = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let caches = given("XDG_CACHE_HOME").or_else(|| Some(given("HOME")?.join(".cache")));
+    caches.unwrap_or_else(std::env::temp_dir).join("millstream/compiled")
+}

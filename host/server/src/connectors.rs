@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use millstream_connectors::Registry;
+pub(crate) use millstream_connectors::sinks::line_sink;
 use millstream_connectors::sources::http::{HttpStreams, PushError};
 use millstream_engine::journal::{Receipt, Refused};
 use millstream_engine::pipeline::Connectors;

@@ -1,7 +1,7 @@
 //! The server around the engine. Rooms in reading order: `config` (options), `data_dir` (one server
 //! a folder), `catalog` (SQLite: plugins, pipelines, tokens), `registry` (plugins by reference),
-//! `supervisor` (pipelines that run), `api` (REST), `server` (all of it behind one socket) and
-//! `cli` (the commands). The engine's work happens elsewhere; nothing here touches a row except to
+//! `supervisor` (pipelines that run), `api` (REST), `server` (all of it behind one socket), `trial` (one operator
+//! tried on rows) and `cli` (the commands). The engine's work happens elsewhere; nothing here touches a row except to
 //! show it.
 
 mod catalog;
@@ -12,6 +12,7 @@ mod document;
 mod log_lines;
 mod random;
 mod registry;
+mod scratch;
 mod server;
 mod station;
 mod supervisor;
@@ -20,6 +21,7 @@ mod telemetry;
 
 mod api;
 pub mod cli;
+pub mod trial;
 
 pub use api::openapi_document;
 pub use config::{Access, Config, LogFormat};

@@ -19,6 +19,8 @@ mod looking;
 mod memory;
 mod observing;
 mod plugin_aggregates;
+mod plugin_cases;
+mod plugin_run;
 mod plugins;
 mod run_command;
 mod size;

@@ -22,6 +22,8 @@ use self::file::{FilePlan, FileSpec};
 use self::sqlite::{SqlitePlan, SqliteSpec};
 use self::stdout::{StdoutPlan, StdoutSpec};
 
+pub use self::stdout::line_sink;
+
 /// The kinds of sink there are, as a spec's `type` names them.
 pub const KINDS: [&str; 3] = ["sqlite", "file", "stdout"];
 

@@ -36,8 +36,13 @@ impl SinkPlan for StdoutPlan {
     }
 
     fn open(self: Box<Self>, _ctx: SinkCtx) -> Result<Box<dyn Sink>, SinkError> {
-        Ok(Box::new(LineSink::new(io::stdout())))
+        Ok(line_sink(io::stdout()))
     }
+}
+
+/// A sink that writes rows to `out` as lines of JSON, a batch with one call.
+pub fn line_sink(out: impl Write + Send + 'static) -> Box<dyn Sink> {
+    Box::new(LineSink::new(out))
 }
 
 /// Writes each batch to `out` with one call, so that lines of several pipelines do not mix.

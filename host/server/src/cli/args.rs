@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ArgsGroup, Parser, Subcommand, ValueEnum};
 
+use super::plugin::PluginCommand;
 use crate::config::{DATA_DIR, LISTEN, LogFormat};
 
 /// Streams in micro-batches; operators are WebAssembly components.
@@ -39,9 +40,9 @@ pub(super) enum Command {
     Serve(Serve),
     /// Run one pipeline without a server, until it finishes or is interrupted.
     Run(Run),
-    /// Upload, list and delete plugins.
+    /// Make, try, test and upload plugins.
     #[command(subcommand)]
-    Plugin(Plugin),
+    Plugin(PluginCommand),
     /// Deploy, watch and steer pipelines.
     #[command(subcommand)]
     Pipeline(Pipeline),
@@ -80,28 +81,6 @@ pub(super) struct Run {
     /// A plugin, or a folder of plugins; can be given again.
     #[arg(long = "plugin", value_name = "FILE")]
     pub(super) plugins: Vec<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Plugin {
-    /// Upload components.
-    Push {
-        /// The components.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// All plugins.
-    List,
-    /// One plugin with its operators.
-    Show {
-        /// `name` or `name@version`.
-        plugin: String,
-    },
-    /// Delete one version.
-    Delete {
-        /// `name@version`.
-        plugin: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,6 +14,8 @@ pub(super) enum CliError {
     Failed(String),
     /// Whoever read our output has gone: nobody is left to be told.
     Reader,
+    /// All was said already; the program ends with this status.
+    Said(u8),
 }
 
 impl CliError {
@@ -32,6 +34,7 @@ impl fmt::Display for CliError {
         match self {
             Self::Failed(why) => f.write_str(why),
             Self::Reader => f.write_str("nobody reads the output"),
+            Self::Said(status) => write!(f, "status {status}"),
             Self::Problem(problem) => problem_text(problem, f),
         }
     }

@@ -25,7 +25,8 @@ use client::Client;
 use error::CliError;
 use output::Output;
 
-/// Runs the program: exit code 0 when it was done, 1 when it failed, 2 when it was asked wrongly.
+/// Runs the program: exit code 0 when it was done, 1 when it failed, 2 when it was asked wrongly; `plugin run`
+/// ends with 3 when rows could not be used.
 #[must_use]
 pub fn main() -> ExitCode {
     // Clap ends the process itself with 2 on wrong arguments, 0 on --help.
@@ -34,6 +35,7 @@ pub fn main() -> ExitCode {
     match dispatch(args, &mut output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError::Reader) => ExitCode::SUCCESS,
+        Err(CliError::Said(status)) => ExitCode::from(status),
         Err(error) => {
             output.error(&error);
             ExitCode::FAILURE

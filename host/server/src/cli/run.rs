@@ -16,7 +16,7 @@ use super::pipeline::read_spec;
 use super::serve::{interrupted, runtime};
 use crate::catalog::Wanted;
 use crate::config::LogFormat;
-use crate::random;
+use crate::scratch::Scratch;
 use crate::station::Station;
 use crate::supervisor::{Feed, Mode, SupervisorError};
 use crate::telemetry::log_to_stderr;
@@ -24,9 +24,16 @@ use crate::telemetry::log_to_stderr;
 pub(super) fn run(args: &Run, output: &mut Output) -> Result<(), CliError> {
     let _log = log_to_stderr(LogFormat::Text);
     let spec = read_spec(&args.file)?;
-    let place = Place::choose(args.data_dir.as_deref())?;
+    let scratch;
+    let dir = match &args.data_dir {
+        Some(dir) => dir.as_path(),
+        None => {
+            scratch = Scratch::new("run").map_err(failed)?;
+            scratch.path()
+        }
+    };
     let runtime = runtime()?;
-    let station = Station::open(&place.dir, Handle::clone(runtime.handle())).map_err(failed)?;
+    let station = Station::open(dir, Handle::clone(runtime.handle())).map_err(failed)?;
     for file in plugin_files(&args.plugins)? {
         let bytes = fs::read(&file).map_err(|error| at(&file, error))?;
         station.registry.upload(&bytes).map_err(|error| at(&file, error))?;
@@ -86,34 +93,6 @@ fn batch_line(progress: &Progress) -> String {
         "batch {}: {} rows in, {rows_out} out, {ms:.1} ms{dead}",
         progress.batch_id, progress.num_input_rows
     )
-}
-
-/// Where a run keeps its data.
-struct Place {
-    dir: PathBuf,
-    is_temporary: bool,
-}
-
-impl Place {
-    fn choose(given: Option<&Path>) -> Result<Self, CliError> {
-        match given {
-            Some(dir) => Ok(Self { dir: dir.to_owned(), is_temporary: false }),
-            None => {
-                let name = format!("millstream-run-{}", random::hex::<8>().map_err(failed)?);
-                Ok(Self { dir: std::env::temp_dir().join(name), is_temporary: true })
-            }
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.is_temporary
-            && let Err(error) = fs::remove_dir_all(&self.dir)
-        {
-            tracing::warn!(%error, dir = %self.dir.display(), "the run's data could not be removed");
-        }
-    }
 }
 
 /// Files as they are given, folders' `.wasm` files by name.

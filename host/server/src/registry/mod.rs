@@ -20,6 +20,7 @@ use crate::sync::lock;
 
 pub(crate) use description::PluginDocument;
 pub(crate) use error::RegistryError;
+pub(crate) use schema::check as config_errors;
 pub(crate) use upload::Uploaded;
 pub(crate) use wasm::{Components, WasmComponents};
 

@@ -21,7 +21,7 @@ pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
 }
 
 /// All that is wrong with a config, with paths below the config; a missing config is an empty one.
-pub(super) fn check(schema: &Value, config: &Value) -> Vec<SpecError> {
+pub(crate) fn check(schema: &Value, config: &Value) -> Vec<SpecError> {
     let empty = Value::Object(Map::new());
     let config = if config.is_null() { &empty } else { config };
     let validator = match compile(schema) {
