@@ -6,7 +6,7 @@ use crate::batch::{Batch, Buffers};
 use crate::builders::{ColumnBuilder, select};
 use crate::error::{Error, Result, nearest};
 use crate::records::Records;
-use crate::schema::Schema;
+use crate::schema::{Field, Schema};
 
 /// Collects the output of one batch. Every column of the output schema comes either from
 /// [`Output::set`] or from a kept input; lengths are checked at the end.
@@ -106,7 +106,7 @@ impl Output {
     /// The output, after all checks.
     ///
     /// # Errors
-    /// When a column is missing or columns differ in length.
+    /// When a column is missing, columns differ in length, or one that is not nullable has null.
     pub fn finish(mut self) -> Result<Finished> {
         self.rejected.sort_by_key(|rejection| rejection.row);
         self.rejected.dedup_by_key(|rejection| rejection.row);
@@ -129,10 +129,25 @@ impl Output {
                     field.name()
                 )));
             }
+            if let Some(row) = first_null(field, &buffers, found) {
+                return Err(Error::new(format!(
+                    "the output column `{}` has null in row {row}, but is not nullable",
+                    field.name()
+                )));
+            }
             columns.push(buffers);
         }
         Ok(Finished { rows: rows.map_or(0, |(_, rows)| rows), columns, rejected: self.rejected })
     }
+}
+
+/// The first null of a column that may not have any.
+fn first_null(field: &Field, buffers: &Buffers, rows: usize) -> Option<usize> {
+    if field.is_nullable() || buffers.validity.is_empty() {
+        return None;
+    }
+    let byte = buffers.validity.iter().position(|byte| *byte != u8::MAX)?;
+    (byte * 8..rows).find(|row| buffers.validity[row / 8] >> (row % 8) & 1 == 0)
 }
 
 /// Moves input columns into the places of the same name that are still empty.

@@ -30,6 +30,7 @@ struct Opened<T> {
 }
 
 thread_local! {
+    static NAME: RefCell<String> = const { RefCell::new(String::new()) };
     static TRANSFORM: RefCell<Option<Opened<Transform>>> = const { RefCell::new(None) };
     static AGGREGATE: RefCell<Option<Opened<OpenedAggregate>>> = const { RefCell::new(None) };
     /// With the schema of its keys.
@@ -62,6 +63,7 @@ impl<O: Offers> catalog::Guest for O {
 impl<O: Offers> transform::Guest for O {
     fn open(name: String, config: String, input: Vec<data::Field>) -> Result<Vec<data::Field>, String> {
         panics_name(&name);
+        NAME.set(name.clone());
         answer(|| {
             let input = Rc::new(read_schema(input)?);
             let operator = O::plugin().open(&name, &config, &input)?;
@@ -73,7 +75,7 @@ impl<O: Offers> transform::Guest for O {
 
     fn process(clock: data::Clock, input: data::Batch) -> Result<transform::Output, String> {
         TRANSFORM.with_borrow(|opened| {
-            answer(|| {
+            call(|| {
                 let Opened { input: schema, operator } = opened.as_ref().ok_or_else(not_open)?;
                 let finished = operator.process(batch(schema, told(clock), input)?)?;
                 let batch = written(finished.rows, finished.columns)?;
@@ -86,6 +88,7 @@ impl<O: Offers> transform::Guest for O {
 impl<O: Offers> aggregate::Guest for O {
     fn open(name: String, config: String, input: Vec<data::Field>) -> Result<Vec<data::Field>, String> {
         panics_name(&name);
+        NAME.set(name.clone());
         answer(|| {
             let input = Rc::new(read_schema(input)?);
             let operator = O::plugin().open_aggregate(&name, &config, &input)?;
@@ -120,7 +123,7 @@ impl<O: Offers> aggregate::Guest for O {
 }
 
 fn with_aggregate<T>(act: impl FnOnce(&Opened<OpenedAggregate>) -> Result<T>) -> Result<T, String> {
-    AGGREGATE.with_borrow(|opened| answer(|| act(opened.as_ref().ok_or_else(not_open)?)))
+    AGGREGATE.with_borrow(|opened| call(|| act(opened.as_ref().ok_or_else(not_open)?)))
 }
 
 impl<O: Offers> keyed::Guest for O {
@@ -131,6 +134,7 @@ impl<O: Offers> keyed::Guest for O {
         input: Vec<data::Field>,
     ) -> Result<Vec<data::Field>, String> {
         panics_name(&name);
+        NAME.set(name.clone());
         answer(|| {
             let (keys, input) = (Rc::new(read_schema(keys)?), Rc::new(read_schema(input)?));
             let operator = O::plugin().open_keyed(&name, &config, &keys, &input)?;
@@ -142,7 +146,7 @@ impl<O: Offers> keyed::Guest for O {
 
     fn process(clock: data::Clock, turn: keyed::Turn) -> Result<keyed::Outcome, String> {
         KEYED.with_borrow(|opened| {
-            answer(|| {
+            call(|| {
                 let (keys, opened) = opened.as_ref().ok_or_else(not_open)?;
                 let clock = told(clock);
                 let row_keys = cast::<u32>("row-keys", &turn.row_keys, turn.rows.rows as usize)?.into_owned();
@@ -167,7 +171,7 @@ impl<O: Offers> keyed::Guest for O {
 
     fn migrate(from_version: String, states: data::Column) -> Result<data::Column, String> {
         KEYED.with_borrow(|opened| {
-            answer(|| {
+            call(|| {
                 let (_, opened) = opened.as_ref().ok_or_else(not_open)?;
                 Ok(column(opened.operator.migrate(&from_version, buffers(states))?))
             })
@@ -177,6 +181,11 @@ impl<O: Offers> keyed::Guest for O {
 
 fn answer<T>(act: impl FnOnce() -> Result<T>) -> Result<T, String> {
     act().map_err(|error| error.to_string())
+}
+
+/// The answer of a call after `open`: it may be read far from the step that has the operator.
+fn call<T>(act: impl FnOnce() -> Result<T>) -> Result<T, String> {
+    act().map_err(|error| NAME.with_borrow(|name| format!("operator `{name}`: {error}")))
 }
 
 fn not_open() -> Error {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::builders::{Int64Builder, Utf8Builder};
-use crate::schema::{DataType, Field};
+use crate::schema::DataType;
 use crate::testing;
 
 fn input() -> Batch {
@@ -97,4 +97,22 @@ fn no_rows_are_an_output_too() {
         Batch::new(Rc::new(schema.clone()), crate::Clock::default(), 0, vec![Buffers::default()]).unwrap(),
     );
     assert_eq!(out.finish().unwrap().rows, 0);
+}
+
+#[test]
+fn null_where_none_is_allowed_is_told_with_its_row() {
+    let schema = Schema::of([Field::new("n", DataType::Int64)]).unwrap();
+    let nulls = |null: usize| (0..12_i64).map(move |row| (row as usize != null).then_some(row));
+    for row in [0, 8, 11] {
+        let mut out = output(&schema);
+        out.set("n", nulls(row).collect::<Int64Builder>()).unwrap();
+        let error = out.finish().unwrap_err();
+        assert_eq!(
+            error.message(),
+            format!("the output column `n` has null in row {row}, but is not nullable")
+        );
+    }
+    let mut out = output(&schema);
+    out.set("n", nulls(12).collect::<Int64Builder>()).unwrap();
+    assert_eq!(out.finish().unwrap().rows, 12);
 }
