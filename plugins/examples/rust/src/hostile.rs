@@ -62,7 +62,7 @@ pub(crate) fn hostile(config: Hostile, input: &Schema) -> Result<Transform> {
             }
             How::Uneven => {
                 let few = batch.len().saturating_sub(1);
-                return out.set(&config.column, texts.iter().take(few).collect::<Utf8Builder>());
+                out.set(&config.column, texts.iter().take(few).collect::<Utf8Builder>())?;
             }
             How::Null => return out.set("out", batch.rows().map(|_| None::<&str>).collect::<Utf8Builder>()),
             How::Overflow => {

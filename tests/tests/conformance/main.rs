@@ -1,0 +1,74 @@
+//! The example operators of all languages: held to the same cases, the same rows and the same faults, through the
+//! command line, as an author of plugins would. `make conformance` builds the components and runs this alone.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, and says what it saw")]
+
+mod cases;
+mod component;
+mod faults;
+mod rows;
+
+/// The same tests for each language.
+macro_rules! languages {
+    ($($language:ident),*) => {$(
+        mod $language {
+            use crate::component::Component;
+
+            fn component() -> Component {
+                Component::of(stringify!($language))
+            }
+
+            #[test]
+            fn all_cases_pass() {
+                crate::cases::all_pass(&component());
+            }
+
+            #[test]
+            fn no_row_is_as_good_as_many() {
+                crate::rows::none(&component());
+            }
+
+            #[test]
+            fn one_row_gives_what_it_gives_in_rust() {
+                crate::rows::alike(&component(), 1);
+            }
+
+            #[test]
+            fn odd_rows_give_what_they_give_in_rust() {
+                crate::rows::alike(&component(), 3_000);
+            }
+
+            #[test]
+            fn a_hundred_thousand_rows_in_a_batch_give_what_they_give_in_rust() {
+                crate::rows::large(&component());
+            }
+
+            #[test]
+            fn what_is_thrown_costs_its_row_alone() {
+                crate::faults::thrown(&component());
+            }
+
+            #[test]
+            fn an_answer_that_is_wrong_names_operator_and_column() {
+                crate::faults::wrong_answers(&component());
+            }
+
+            #[test]
+            fn what_never_ends_is_ended() {
+                crate::faults::endless(&component());
+            }
+
+            #[test]
+            fn a_config_that_is_wrong_is_refused_with_its_key() {
+                crate::faults::configs(&component());
+            }
+
+            #[test]
+            fn a_column_that_is_missing_or_of_another_type_is_named() {
+                crate::faults::columns(&component());
+            }
+        }
+    )*};
+}
+
+languages!(rust, python, typescript, go, c, cpp, zig);
