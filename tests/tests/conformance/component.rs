@@ -7,6 +7,7 @@ use millstream_tests::{Said, command_with_input};
 /// The component that `millstream plugin build` made of `plugins/examples/<language>`.
 pub(crate) struct Component {
     pub(crate) path: PathBuf,
+    language: String,
 }
 
 /// The folder of all languages' examples.
@@ -20,9 +21,14 @@ impl Component {
         let files = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let components: Vec<PathBuf> = files.filter(|path| is_component(path)).collect();
         match components.as_slice() {
-            [path] => Self { path: path.clone() },
+            [path] => Self { path: path.clone(), language: language.to_owned() },
             found => panic!("{} holds {found:?}, not one component: run `make examples`", folder.display()),
         }
+    }
+
+    /// Whether the language has nothing to throw: a failure that nobody told the kit of is the end of the instance.
+    pub(crate) fn aborts(&self) -> bool {
+        matches!(self.language.as_str(), "c" | "cpp" | "zig")
     }
 
     /// Pipes rows through an operator.
