@@ -22,6 +22,11 @@ impl Filters {
         }
     }
 
+    /// Forgets what was added of a page.
+    pub(super) fn clear(&mut self, page: usize) {
+        self.0[page * WORDS..][..WORDS].fill(0);
+    }
+
     /// False: no row of this hash was ever added.
     pub(super) fn may_hold(&self, page: usize, hash: u64) -> bool {
         bits(hash).iter().all(|bit| self.0[page * WORDS + bit / 64] & (1 << (bit % 64)) != 0)

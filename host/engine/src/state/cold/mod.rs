@@ -4,7 +4,7 @@
 //! window's, say). A row is a key and a few columns of payload, whatever they are. Rows lie in pages by
 //! the hash of their key, so that a sorted batch of lookups, or of rows that go out, costs one access a
 //! page and not one a row; small filters in memory know most keys that are not there. A row that is
-//! written again replaces the older one when its page is read.
+//! written again replaces the older one when its page is read, unless the space is one of lists.
 //!
 //! The file holds nothing that matters: it is made anew with each attempt, without a journal and without
 //! syncs, and what is true is in the checkpoints.
@@ -12,10 +12,13 @@
 mod budget;
 mod file;
 mod filter;
+mod lists;
 mod log;
 mod page;
 mod parts;
 mod payload;
+mod queue;
+mod recency;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -26,9 +29,12 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BinaryArray};
 
 pub use budget::{MemoryBudget, Share};
+pub use lists::{Unlisted, list_field, lists};
 pub use log::ColdLog;
 pub use parts::{ColdParts, Copied};
 pub use payload::Payload;
+pub use queue::ColdQueue;
+pub use recency::Recent;
 pub use space::{ColdSpace, Cursor};
 
 use file::ScratchFile;
@@ -83,16 +89,46 @@ impl ColdStore {
         space.put(file, tables, keys, payload)
     }
 
-    /// The rows with these keys, as far as they are there, each once, in no order that means anything.
+    /// Lets keys be in a space no more, which has columns of payload and one row a key.
+    ///
+    /// # Errors
+    /// When the disk is full or the file fails.
+    pub fn forget(&mut self, space: &mut ColdSpace, keys: &BinaryArray) -> Result<(), StateError> {
+        if space.is_empty() {
+            return Ok(());
+        }
+        let (file, tables) = self.opened()?;
+        space.forget(file, tables, keys)
+    }
+
+    /// The rows with these keys, as far as they are there, each once, in no order that means anything but
+    /// for that of the rows of one key.
     ///
     /// # Errors
     /// When the file fails.
     pub fn find(&mut self, space: &mut ColdSpace, keys: &KeyColumn) -> Result<ColdRows, StateError> {
+        Ok(self.find_pieces(space, keys, usize::MAX)?.swap_remove(0))
+    }
+
+    /// The same in pieces of a bounded size, so that rows may be long.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub fn find_all(&mut self, space: &mut ColdSpace, keys: &KeyColumn) -> Result<Vec<ColdRows>, StateError> {
+        self.find_pieces(space, keys, space::PIECE_BYTES)
+    }
+
+    fn find_pieces(
+        &mut self,
+        space: &mut ColdSpace,
+        keys: &KeyColumn,
+        bytes: usize,
+    ) -> Result<Vec<ColdRows>, StateError> {
         if space.is_empty() {
-            return space.nothing();
+            return Ok(vec![space.nothing()?]);
         }
         let (file, _) = self.opened()?;
-        space.find(file, keys)
+        space.find(file, keys, bytes)
     }
 
     /// At least `rows` rows behind `cursor`, each key once, fewer at the end; none behind that.

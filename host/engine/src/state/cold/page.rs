@@ -10,6 +10,9 @@ use crate::state::key_hash;
 /// share an access; smaller ones cost less where a batch wants one row of each.
 pub(super) const PAGE_ROWS_MAX: usize = 512;
 
+/// Bytes of a page, on average, at which pages are split: where rows are long, a key costs the reading of others.
+pub(super) const PAGE_BYTES_MAX: usize = 128 << 10;
+
 /// Blobs of a page at which a lookup puts them together.
 pub(super) const BLOBS_MAX: u32 = 4;
 
@@ -36,6 +39,10 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn len(&self) -> usize {
         self.hashes.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Appends a row; `payload` writes what follows its key.
@@ -99,16 +106,20 @@ pub(super) fn read(mut blob: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     })
 }
 
+/// All rows of a page by key, with their hashes and in the order of these; those of a key the oldest first.
+pub(super) fn sorted(bytes: &[u8]) -> Vec<(u64, &[u8])> {
+    let mut rows: Vec<(u64, &[u8])> = read(bytes).collect();
+    // One blob, as most pages have that were put together, needs no more.
+    if !rows.is_sorted_by(|left, right| left.0 < right.0) {
+        // Stable; keys are looked at only where hashes are equal.
+        rows.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| split(left.1).0.cmp(&split(right.1).0)));
+    }
+    rows
+}
+
 /// The newest row of each key of a page, with its hash and in the order of hashes.
 pub(super) fn newest(bytes: &[u8]) -> Vec<(u64, &[u8])> {
-    let mut rows: Vec<(u64, &[u8])> = read(bytes).collect();
-    let is_sorted = rows.windows(2).all(|pair| pair[0].0 < pair[1].0);
-    if is_sorted {
-        // One blob, as most pages have that were put together.
-        return rows;
-    }
-    // Stable, so that the newest row of each key comes last; keys are looked at only where hashes are equal.
-    rows.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| split(left.1).0.cmp(&split(right.1).0)));
+    let rows = sorted(bytes);
     let mut kept: Vec<(u64, &[u8])> = Vec::with_capacity(rows.len());
     for row in rows {
         match kept.last_mut() {

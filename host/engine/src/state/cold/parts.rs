@@ -84,6 +84,12 @@ impl ColdParts {
         self.parts.contains_key(&part)
     }
 
+    /// The parts of which keys may be in the file.
+    #[must_use]
+    pub fn parts(&self) -> Vec<i64> {
+        self.parts.keys().copied().collect()
+    }
+
     /// Keys that are not in memory.
     #[must_use]
     pub fn keys(&self) -> u64 {
@@ -126,6 +132,26 @@ impl ColdParts {
         Ok(Some(rows))
     }
 
+    /// The same in pieces of a bounded size, so that rows may be long.
+    ///
+    /// # Errors
+    /// When the file fails.
+    pub fn bring_all(
+        &mut self,
+        part: i64,
+        keys: &KeyColumn,
+        hot: &GroupTable,
+    ) -> Result<Vec<ColdRows>, StateError> {
+        let Some(part) = self.parts.get_mut(&part).filter(|part| part.keys > 0) else {
+            return Ok(Vec::new());
+        };
+        let absent = without(keys, &hot.find(keys));
+        let pieces = self.store.find_all(&mut part.space, &KeyColumn::Bytes(absent))?;
+        let found: usize = pieces.iter().map(|rows| rows.keys.len()).sum();
+        part.keys = part.keys.saturating_sub(found as u64);
+        Ok(pieces)
+    }
+
     /// Writes rows that are about to leave memory; `changed` are those that changed since the last copy.
     ///
     /// # Errors
@@ -153,6 +179,33 @@ impl ColdParts {
             self.store.append(&mut self.changed, number, keys.as_binary(), &payload)?;
         }
         Ok(())
+    }
+
+    /// Takes note of what became of keys since the last copy that are in memory no more and not in the file.
+    ///
+    /// # Errors
+    /// When the disk is full or the file fails.
+    pub fn note(&mut self, part: i64, keys: &BinaryArray, payload: &[ArrayRef]) -> Result<(), StateError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.store.append(&mut self.changed, part, keys, payload)
+    }
+
+    /// Lets keys go that are in memory, of which the file may have older rows.
+    ///
+    /// # Errors
+    /// When the disk is full or the file fails.
+    pub fn forget(&mut self, part: i64, keys: &BinaryArray) -> Result<(), StateError> {
+        match self.parts.get_mut(&part).filter(|_| !keys.is_empty()) {
+            Some(part) => self.store.forget(&mut part.space, keys),
+            None => Ok(()),
+        }
+    }
+
+    /// The file, for more than the parts.
+    pub fn store(&mut self) -> &mut ColdStore {
+        &mut self.store
     }
 
     /// Forgets a part; answers how many keys of it were not in memory.

@@ -8,7 +8,7 @@ use arrow_array::{ArrayRef, BinaryArray};
 
 use super::file::ScratchFile;
 use super::filter::Filters;
-use super::page::{self, BLOBS_MAX, PAGE_ROWS_MAX, Rows};
+use super::page::{self, BLOBS_MAX, PAGE_BYTES_MAX, PAGE_ROWS_MAX, Rows};
 use super::{ColdRows, Payload};
 use crate::state::{KeyColumn, StateError};
 
@@ -24,6 +24,9 @@ const REPAIR_BYTES: usize = 4 << 20;
 /// Rows that are in memory while pages are split.
 const GROW_ROWS: usize = 1 << 16;
 
+/// Bytes of rows that come out of the file at a time, if that is not one page: far less than a column holds.
+pub(super) const PIECE_BYTES: usize = 64 << 20;
+
 /// A set of keys in a [`super::ColdStore`], and what memory has of it.
 #[derive(Debug)]
 pub struct ColdSpace {
@@ -37,6 +40,20 @@ pub struct ColdSpace {
     filters: Filters,
     /// Rows in the file, those included that newer ones have replaced.
     rows: usize,
+    /// Their bytes.
+    bytes: usize,
+    keeps: Keeps,
+    /// Keys were removed.
+    has_gaps: bool,
+}
+
+/// What becomes of a row when another one of its key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    /// The newer one takes its place.
+    Newest,
+    /// Both are there.
+    All,
 }
 
 /// Where a scan is.
@@ -49,7 +66,23 @@ impl ColdSpace {
     /// A space without rows, whose rows have this payload.
     #[must_use]
     pub fn new(payload: Arc<Payload>) -> Self {
-        Self { payload, table: None, bits: 0, blobs: vec![0], filters: Filters::default(), rows: 0 }
+        Self {
+            payload,
+            table: None,
+            bits: 0,
+            blobs: vec![0],
+            filters: Filters::default(),
+            rows: 0,
+            bytes: 0,
+            keeps: Keeps::Newest,
+            has_gaps: false,
+        }
+    }
+
+    /// A space that keeps all rows of a key; they are found in the order in which they were written.
+    #[must_use]
+    pub fn of_lists(payload: Arc<Payload>) -> Self {
+        Self { keeps: Keeps::All, ..Self::new(payload) }
     }
 
     /// Whether no row was ever written.
@@ -90,6 +123,23 @@ impl ColdSpace {
         for (row, key) in keys.iter().enumerate() {
             rows.push(key, |bytes| readers.iter().for_each(|column| column.write(row, bytes)));
         }
+        self.put_rows(file, tables, &rows)
+    }
+
+    /// Lets keys be there no more. It takes a row in the file until that is tidied up.
+    pub(super) fn forget(
+        &mut self,
+        file: &ScratchFile,
+        tables: &mut u64,
+        keys: &BinaryArray,
+    ) -> Result<(), StateError> {
+        let mut rows = Rows::default();
+        keys.iter().for_each(|key| rows.push(key, |_| {}));
+        self.has_gaps = true;
+        self.put_rows(file, tables, &rows)
+    }
+
+    fn put_rows(&mut self, file: &ScratchFile, tables: &mut u64, rows: &Rows) -> Result<(), StateError> {
         if rows.len() == 0 {
             return Ok(());
         }
@@ -100,15 +150,22 @@ impl ColdSpace {
                 *self.table.insert(next_table(file, tables)?)
             }
         };
-        self.write(file, table, &rows, &rows.by_hash())?;
-        while self.rows > self.blobs.len() * PAGE_ROWS_MAX && self.bits < PAGE_BITS_MAX {
+        self.write(file, table, rows, &rows.by_hash())?;
+        while self.is_crowded(self.blobs.len()) && self.bits < PAGE_BITS_MAX {
             self.grow(file, tables)?;
         }
         Ok(())
     }
 
-    pub(super) fn find(&mut self, file: &ScratchFile, keys: &KeyColumn) -> Result<ColdRows, StateError> {
-        let Some(table) = self.table else { return self.nothing() };
+    /// The rows with these keys, in pieces that end once they have so many bytes; at least one.
+    pub(super) fn find(
+        &mut self,
+        file: &ScratchFile,
+        keys: &KeyColumn,
+        piece_bytes: usize,
+    ) -> Result<Vec<ColdRows>, StateError> {
+        let Some(table) = self.table else { return Ok(vec![self.nothing()?]) };
+        let mut pieces = Vec::new();
         let wanted = self.wanted(keys);
         let order = wanted.by_hash();
         let mut reader = file.reader(table)?;
@@ -123,11 +180,23 @@ impl ColdSpace {
             rest = others;
             bytes.clear();
             reader.read(ids(page), &mut bytes)?;
-            look(&wanted, asked, &bytes, &mut hits);
-            for (row, hit) in asked.iter().zip(hits.drain(..)) {
-                if let Some(place) = hit {
-                    found.push_encoded(wanted.hashes[*row as usize], &bytes[place]);
+            match self.keeps {
+                Keeps::All => look(&wanted, asked, &bytes, |row, place| {
+                    found.push_encoded(wanted.hashes[asked[row] as usize], &bytes[place]);
+                }),
+                Keeps::Newest => {
+                    hits.resize(asked.len(), None);
+                    look(&wanted, asked, &bytes, |row, place| hits[row] = Some(place));
+                    for (row, hit) in asked.iter().zip(hits.drain(..)) {
+                        let row = hit.map(|place| (wanted.hashes[*row as usize], &bytes[place]));
+                        row.filter(|(_, row)| !self.is_gap(row))
+                            .into_iter()
+                            .for_each(|(hash, row)| found.push_encoded(hash, row));
+                    }
                 }
+            }
+            if found.bytes() >= piece_bytes {
+                pieces.push(decode(&self.payload, &std::mem::take(&mut found))?);
             }
             if self.blobs[page] > BLOBS_MAX {
                 repair_bytes += bytes.len();
@@ -140,7 +209,8 @@ impl ColdSpace {
         }
         drop(reader);
         self.repair(file, table, repairs)?;
-        decode(&self.payload, &found)
+        pieces.push(decode(&self.payload, &found)?);
+        Ok(pieces)
     }
 
     pub(super) fn scan(
@@ -163,11 +233,11 @@ impl ColdSpace {
         let mut reader = file.reader(table)?;
         let mut bytes = Vec::new();
         let mut found = Rows::default();
-        while found.len() < rows && cursor.page < self.blobs.len() {
+        while found.len() < rows && found.bytes() < PIECE_BYTES && cursor.page < self.blobs.len() {
             if self.blobs[cursor.page] > 0 {
                 bytes.clear();
                 reader.read(ids(cursor.page), &mut bytes)?;
-                page::newest(&bytes).into_iter().for_each(|(hash, row)| found.push_encoded(hash, row));
+                self.tidy(&bytes).into_iter().for_each(|(hash, row)| found.push_encoded(hash, row));
             }
             cursor.page += 1;
         }
@@ -204,6 +274,7 @@ impl ColdSpace {
                 page::write(rows.hashes[row], rows.row(row), blob);
                 self.filters.add(page, rows.hashes[row]);
                 self.rows += 1;
+                self.bytes += page::HEAD + rows.row(row).len();
                 next += 1;
             }
             self.blobs[page] += 1;
@@ -223,28 +294,40 @@ impl ColdSpace {
         }
         let mut written = Vec::with_capacity(pages.len());
         for (page, bytes) in pages {
-            let newest = page::newest(&bytes);
-            self.rows = self.rows.saturating_sub(page::read(&bytes).count() - newest.len());
+            let rows = self.tidy(&bytes);
+            self.rows = self.rows.saturating_sub(page::read(&bytes).count() - rows.len());
+            let kept: usize = rows.iter().map(|(_, row)| row.len() + page::HEAD).sum();
+            self.bytes = self.bytes.saturating_sub(bytes.len().saturating_sub(kept));
             self.blobs[page] = 1;
+            if self.has_gaps {
+                self.filters.clear(page);
+                rows.iter().for_each(|(hash, _)| self.filters.add(page, *hash));
+            }
             let mut blob = Vec::with_capacity(bytes.len());
-            newest.into_iter().for_each(|(hash, row)| page::write(hash, row, &mut blob));
+            rows.into_iter().for_each(|(hash, row)| page::write(hash, row, &mut blob));
             written.push((ids(page), blob));
         }
         file.replace(table, &written)
     }
 
-    /// Splits each page in four.
+    /// Splits each page in four; unless what was removed makes up for most of the rows, and it is enough to
+    /// leave that out.
     fn grow(&mut self, file: &ScratchFile, tables: &mut u64) -> Result<(), StateError> {
         let Some(old) = self.table else { return Ok(()) };
+        let bits = if self.has_gaps && !self.counted(file)?.is_crowded(self.blobs.len().div_ceil(2)) {
+            0
+        } else {
+            2
+        };
         let table = next_table(file, tables)?;
-        let pages = self.blobs.len() * 4;
+        let pages = self.blobs.len() << bits;
         let mut grown = Self {
-            payload: Arc::clone(&self.payload),
             table: Some(table),
-            bits: self.bits + 2,
+            bits: self.bits + bits,
             blobs: vec![0; pages],
             filters: Filters::new(pages),
-            rows: 0,
+            keeps: self.keeps,
+            ..Self::new(Arc::clone(&self.payload))
         };
         let mut cursor = Cursor::default();
         while let Some(rows) = self.scan_rows(file, &mut cursor, GROW_ROWS)? {
@@ -255,16 +338,47 @@ impl ColdSpace {
         Ok(())
     }
 
+    /// Whether so many pages are too few.
+    fn is_crowded(&self, pages: usize) -> bool {
+        self.rows > pages * PAGE_ROWS_MAX || self.bytes > pages * PAGE_BYTES_MAX
+    }
+
+    /// As many rows and bytes as count, and nothing else.
+    fn counted(&self, file: &ScratchFile) -> Result<Self, StateError> {
+        let mut counted = Self::new(Arc::clone(&self.payload));
+        let mut cursor = Cursor::default();
+        while let Some(found) = self.scan_rows(file, &mut cursor, GROW_ROWS)? {
+            counted.rows += found.len();
+            counted.bytes += found.bytes();
+        }
+        Ok(counted)
+    }
+
+    /// The rows of a page that count, in the order of their hashes.
+    fn tidy<'a>(&self, bytes: &'a [u8]) -> Vec<(u64, &'a [u8])> {
+        let mut rows = match self.keeps {
+            Keeps::All => page::sorted(bytes),
+            Keeps::Newest => page::newest(bytes),
+        };
+        if self.has_gaps {
+            rows.retain(|(_, row)| !self.is_gap(row));
+        }
+        rows
+    }
+
+    /// Whether a row says that its key is not there any more: it has nothing behind the key.
+    fn is_gap(&self, row: &[u8]) -> bool {
+        self.has_gaps && page::split(row).1.is_empty()
+    }
+
     fn page(&self, hash: u64) -> usize {
         hash.checked_shr(u64::BITS - self.bits).unwrap_or(0) as usize
     }
 }
 
-/// Sets `hits` to where in a page's bytes the newest row of each asked key is. Those who ask are in the
+/// Tells which of those who ask have rows in a page's bytes, and where, the oldest first. Those who ask are in the
 /// order of their hashes, and so are the rows of each of the page's blobs.
-fn look(wanted: &Rows, asked: &[u32], bytes: &[u8], hits: &mut Vec<Option<Range<usize>>>) {
-    hits.clear();
-    hits.resize(asked.len(), None);
+fn look(wanted: &Rows, asked: &[u32], bytes: &[u8], mut hit: impl FnMut(usize, Range<usize>)) {
     let hash_of = |place: usize| asked.get(place).map(|row| wanted.hashes[*row as usize]);
     let (mut next, mut last, mut end) = (0, 0, 0);
     for (hash, row) in page::read(bytes) {
@@ -282,7 +396,7 @@ fn look(wanted: &Rows, asked: &[u32], bytes: &[u8], hits: &mut Vec<Option<Range<
             // Both begin with the key and its length.
             if row.starts_with(wanted.row(asked[same] as usize)) {
                 // Who asks for the same key again gets nothing.
-                hits[same] = Some(end - row.len()..end);
+                hit(same, end - row.len()..end);
                 break;
             }
             same += 1;

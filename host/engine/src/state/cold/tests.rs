@@ -134,7 +134,98 @@ fn filters_know_nearly_all_keys_that_are_not_there() {
     assert!(space.bytes() < 60_000 * 5, "{}", space.bytes());
 }
 
+#[test]
+fn keys_that_come_and_go_leave_their_room_to_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = ColdStore::new(dir.path().join("cold.db"));
+    let mut space = ColdSpace::new(counts());
+    let many = |round: i64| -> Vec<(Key, i64)> {
+        (0..500).map(|n| (Some((round * 500 + n).to_le_bytes().to_vec()), round)).collect()
+    };
+    let mut sizes = Vec::new();
+    for round in 0..200 {
+        put(&mut store, &mut space, &many(round));
+        let gone: Vec<Key> = many(round - 2).into_iter().map(|(key, _)| key).collect();
+        store.forget(&mut space, &keys(&gone)).unwrap();
+        sizes.push((space.bytes(), store.file_bytes()));
+    }
+    assert_eq!(scanned(&mut store, &space, 100).len(), 1000);
+    assert!(
+        sizes[199].0 <= sizes[60].0 && sizes[199].1 <= sizes[60].1 * 2,
+        "{:?} {:?}",
+        sizes[60],
+        sizes[199]
+    );
+    // Of keys that have gone hardly one is looked for.
+    let gone: Vec<Key> = (0..150).flat_map(many).map(|(key, _)| key).collect();
+    let asked = space.asked(&KeyColumn::Bytes(keys(&gone)));
+    assert!(asked < gone.len() / 2, "{asked} of {}", gone.len());
+}
+
+#[test]
+fn long_rows_come_in_pieces_and_make_more_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = ColdStore::new(dir.path().join("cold.db"));
+    let text = Field::new("text", DataType::Utf8, false);
+    let mut space = ColdSpace::new(Arc::new(Payload::new([&text]).unwrap()));
+    let names: Vec<Key> = (0..300i64).map(|n| Some(n.to_le_bytes().to_vec())).collect();
+    let column: ArrayRef = Arc::new((0..300).map(|n| Some("x".repeat(300_000 + n))).collect::<StringArray>());
+    store.put(&mut space, &keys(&names), &[column]).unwrap();
+    let pieces = store.find_all(&mut space, &KeyColumn::Bytes(keys(&names))).unwrap();
+    assert_eq!(pieces.len(), 2);
+    assert_eq!(pieces.iter().map(|piece| piece.keys.len()).sum::<usize>(), 300);
+    // A key that is not there costs no page, and one that is costs few rows.
+    assert!(space.bytes() > 256 * 512, "{}", space.bytes());
+}
+
 proptest! {
+    #[test]
+    fn lists_are_found_in_the_order_in_which_they_were_written(
+        writes in proptest::collection::vec(proptest::collection::vec(
+            (proptest::option::of(proptest::collection::vec(0u8..4, 0..4)), any::<i64>()), 0..900), 1..12),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = ColdStore::new(dir.path().join("cold.db"));
+        let mut space = ColdSpace::of_lists(counts());
+        let mut model: BTreeMap<Key, Vec<i64>> = BTreeMap::new();
+        for write in writes {
+            put(&mut store, &mut space, &write);
+            write.into_iter().for_each(|(key, count)| model.entry(key).or_default().push(count));
+            let asked: Vec<Key> = model.keys().cloned().collect();
+            let found = store.find(&mut space, &KeyColumn::Bytes(keys(&asked))).unwrap();
+            let mut lists: BTreeMap<Key, Vec<i64>> = BTreeMap::new();
+            let counts = found.payload[0].as_primitive::<Int64Type>().values();
+            for (key, count) in found.keys.iter().zip(counts) {
+                lists.entry(key.map(<[u8]>::to_vec)).or_default().push(*count);
+            }
+            prop_assert_eq!(&lists, &model);
+        }
+    }
+
+    #[test]
+    fn keys_that_were_removed_are_not_found_until_they_are_written_again(
+        rounds in proptest::collection::vec((
+            proptest::collection::btree_map(proptest::collection::vec(0u8..4, 0..5), any::<i64>(), 0..600),
+            proptest::collection::btree_set(proptest::collection::vec(0u8..4, 0..5), 0..600)), 1..14),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = ColdStore::new(dir.path().join("cold.db"));
+        let mut space = ColdSpace::new(counts());
+        let mut model: BTreeMap<Key, i64> = BTreeMap::new();
+        for (write, gone) in rounds {
+            let write: Vec<(Key, i64)> = write.into_iter().map(|(key, count)| (Some(key), count)).collect();
+            put(&mut store, &mut space, &write);
+            let gone: Vec<Key> = gone.into_iter().map(Some).collect();
+            store.forget(&mut space, &keys(&gone)).unwrap();
+            let asked: Vec<Key> = model.keys().cloned().chain(write.iter().map(|(key, _)| key.clone())).collect();
+            model.extend(write);
+            model.retain(|key, _| !gone.contains(key));
+            let found = store.find(&mut space, &KeyColumn::Bytes(keys(&asked))).unwrap();
+            prop_assert_eq!(rows(&found), model.clone());
+            prop_assert_eq!(scanned(&mut store, &space, 50), model.clone());
+        }
+    }
+
     #[test]
     fn what_was_written_last_is_found(
         writes in proptest::collection::vec(proptest::collection::btree_map(
