@@ -28,7 +28,7 @@ use crate::clock::SharedClock;
 use crate::journal::{Inbox, Journal, JournalOptions, JournalSource};
 use crate::source::{Poll, Source};
 use crate::state::cold::{MemoryBudget, Spill};
-use crate::steps::{Filter, Select, Split, Step, Wasm};
+use crate::steps::{Filter, KeyedPlan, Select, Split, Step, StepError, Wasm};
 
 /// A source at work.
 pub(crate) struct OpenedSource {
@@ -239,6 +239,14 @@ fn lane_entries(
         let entry = &deployment.entries[i];
         let failed = |message: String| Failure::permanent(format!("{}: {message}", node.name));
         let (mut on_fault, mut late) = (FaultPolicy::default(), LateRows::default());
+        let keyed = |plan: &dyn KeyedPlan| {
+            let observer: Arc<dyn Observer> = observer(shared, &node.name);
+            let mut step = plan.build_heard(number, lanes, &observer)?;
+            if let Some(spills) = spills.filter(|_| plan.can_spill()) {
+                step.spill_to(spills.at(&node.name, number))?;
+            }
+            Ok::<_, StepError>(step)
+        };
         let what = match (&entry.what, node.role) {
             (_, Role::Sink) => LaneWhat::Sink,
             (_, Role::Source) => {
@@ -261,20 +269,11 @@ fn lane_entries(
             }
             (What::Keyed { plan, late: late_policy, on_fault: fault_policy }, _) => {
                 (late, on_fault) = (*late_policy, *fault_policy);
-                let observer: Arc<dyn Observer> = observer(shared, &node.name);
-                let built = plan.build_heard(number, lanes, &observer);
-                let mut step = built.map_err(|error| failed(error.to_string()))?;
-                if let Some(spills) = spills.filter(|_| plan.can_spill()) {
-                    step.spill_to(spills.at(&node.name, number))
-                        .map_err(|error| failed(error.to_string()))?;
-                }
-                LaneWhat::Keyed(step)
+                LaneWhat::Keyed(keyed(&**plan).map_err(|error| failed(error.to_string()))?)
             }
             (What::State(state), _) => {
                 (on_fault, late) = (state.on_fault, state.late);
-                let observer = observer(shared, &node.name);
-                let built = state.build_heard(observer, number, lanes);
-                LaneWhat::Keyed(built.map_err(|error| failed(error.to_string()))?)
+                LaneWhat::Keyed(keyed(state).map_err(|error| failed(error.to_string()))?)
             }
             (What::TableJoin(join), _) => step(join.build().map_err(|error| failed(error.to_string()))?),
             // A table's rows do not pass: steps look at them through its view.

@@ -92,27 +92,6 @@ pub(crate) struct StateEntry {
     pub(crate) late: LateRows,
 }
 
-impl StateEntry {
-    /// The step on worker `worker` of `workers`, with an instance of the plugin that `observer` hears.
-    pub(crate) fn build_heard(
-        &self,
-        observer: Arc<dyn Observer>,
-        worker: u32,
-        workers: u32,
-    ) -> Result<Box<dyn KeyedStep>, StepError> {
-        let parts = self.plan.parts();
-        let opening = Opening {
-            plugin: &self.plugin,
-            operator: &self.operator,
-            config: &self.config,
-            limits: self.limits.clone(),
-        };
-        let keyed = opening.open(&parts.keys, &parts.input, observer);
-        let keyed = keyed.map_err(|error| StepError::Failed(error.to_string()))?;
-        self.plan.build(Box::new(keyed), worker, workers)
-    }
-}
-
 impl KeyedPlan for StateEntry {
     fn schema(&self) -> &SchemaRef {
         &self.output
@@ -126,8 +105,31 @@ impl KeyedPlan for StateEntry {
         }
     }
 
+    fn can_spill(&self) -> bool {
+        true
+    }
+
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {
-        self.build_heard(Arc::new(Deaf), worker, workers)
+        let nobody: Arc<dyn Observer> = Arc::new(Deaf);
+        self.build_heard(worker, workers, &nobody)
+    }
+
+    fn build_heard(
+        &self,
+        worker: u32,
+        workers: u32,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Box<dyn KeyedStep>, StepError> {
+        let parts = self.plan.parts();
+        let opening = Opening {
+            plugin: &self.plugin,
+            operator: &self.operator,
+            config: &self.config,
+            limits: self.limits.clone(),
+        };
+        let keyed = opening.open(&parts.keys, &parts.input, Arc::clone(observer));
+        let keyed = keyed.map_err(|error| StepError::Failed(error.to_string()))?;
+        self.plan.build(Box::new(keyed), worker, workers)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array,
 };
@@ -20,6 +20,7 @@ use super::turns::ended;
 use super::{StateParts, TimerClock};
 use crate::batch::timestamp_us;
 use crate::state::NEVER;
+use crate::state::cold::ColdRows;
 use crate::steps::filter::failed;
 use crate::steps::shuffle::owned;
 use crate::steps::{Extent, StateChunk, StepError};
@@ -88,6 +89,20 @@ impl Step {
         Ok(chunks)
     }
 
+    /// Rows of the scratch file: state, timer, when it was touched, and what does not count here.
+    pub(super) fn cold_chunk(&self, rows: ColdRows) -> Result<StateChunk, StepError> {
+        let number = |column: usize| rows.payload[column].as_primitive::<Int64Type>();
+        let timers = number(1).iter().map(|at_us| at_us.filter(|at_us| *at_us != NEVER));
+        let timers: TimestampMicrosecondArray = timers.collect();
+        let touched = TimestampMicrosecondArray::new(number(2).values().clone(), None);
+        let mut columns = self.store.codec().decode(&rows.keys).map_err(failed)?;
+        columns.push(Arc::clone(&rows.payload[0]));
+        columns.push(Arc::new(timers.with_timezone("UTC")));
+        columns.push(Arc::new(touched.with_timezone("UTC")));
+        let rows = RecordBatch::try_new(schema(&self.parts), columns).map_err(failed)?;
+        Ok(StateChunk { table: KEYS.to_owned(), rows })
+    }
+
     fn chunk(&self, schema: &SchemaRef, ids: &[u32]) -> Result<StateChunk, StepError> {
         let mut columns = self.store.key_columns(ids).map_err(failed)?;
         columns.push(Arc::new(self.store.states(ids).map_err(failed)?));
@@ -126,8 +141,9 @@ impl Step {
         let times = |column: usize| rows.column(column).as_primitive::<TimestampMicrosecondType>();
         let (timers, touched) = (times(key_columns + 1), times(key_columns + 2));
         let keys = self.store.codec().encode(&rows.columns()[..key_columns], rows.num_rows());
-        let mut ids = Vec::new();
-        self.store.find(&keys.map_err(failed)?, &mut ids).map_err(ended)?;
+        let (keys, mut ids) = (keys.map_err(failed)?, Vec::new());
+        self.store.bring(std::slice::from_ref(&keys)).map_err(ended)?;
+        self.store.find(&keys, &mut ids).map_err(ended)?;
         for (row, id) in ids.into_iter().enumerate() {
             let state = states.is_valid(row).then(|| states.value(row));
             self.store.set_state(id, state).map_err(ended)?;
@@ -138,7 +154,8 @@ impl Step {
             self.store.saved();
         }
         self.store.take_removed();
-        Ok(())
+        self.store.bury();
+        self.store.make_room().map_err(ended)
     }
 
     /// States of another version of the plugin, as this one writes them.

@@ -13,6 +13,7 @@ use super::store::Store;
 use super::turns::{Turns, ended};
 use super::{StateParts, StatePlan, TimerClock};
 use crate::batch::{BatchCtx, DeadLetterKind};
+use crate::state::cold::{Copied, Spill};
 use crate::steps::filter::failed;
 use crate::steps::shuffle::{Shuffle, owned};
 use crate::steps::{
@@ -113,9 +114,13 @@ impl Step {
     /// Sets `self.ids` to the ids of all rows, parcel by parcel.
     fn find(&mut self, parcels: &[Parcel]) -> Result<(), StepError> {
         let mut all = Vec::with_capacity(parcels.iter().map(|parcel| parcel.rows.num_rows()).sum());
+        let mut encoded = Vec::with_capacity(parcels.len());
         for parcel in parcels {
             let keys = self.parts.keys.of(&parcel.rows)?.keys;
-            let keys = self.store.codec().encode(&keys, parcel.rows.num_rows()).map_err(failed)?;
+            encoded.push(self.store.codec().encode(&keys, parcel.rows.num_rows()).map_err(failed)?);
+        }
+        self.store.bring(&encoded).map_err(ended)?;
+        for keys in encoded {
             self.store.find(&keys, &mut self.ids).map_err(ended)?;
             all.extend_from_slice(&self.ids);
         }
@@ -181,7 +186,12 @@ impl KeyedStep for Step {
         were_due.iter().for_each(|id| self.store.watch(*id));
         self.removed = self.store.take_removed();
         self.store.bury();
-        self.store.compact().map_err(ended)
+        self.store.compact().map_err(ended)?;
+        self.store.make_room().map_err(ended)?;
+        if self.scratch.len() > self.store.len() * 2 {
+            self.scratch = Vec::new();
+        }
+        Ok(())
     }
 
     fn emit(&mut self, _: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
@@ -202,8 +212,23 @@ impl KeyedStep for Step {
         self.store.earliest_timer_us()
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.store.set_spill(spill).map_err(ended)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
+        if self.store.begin_copy(extent == Extent::Full).map_err(ended)? {
+            return Ok(Vec::new());
+        }
         self.copy(extent)
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        match self.store.copy_cold().map_err(ended)? {
+            Copied::Rows(_, rows) => self.cold_chunk(rows).map(|chunk| Some(vec![chunk])),
+            Copied::Memory => self.copy(Extent::Delta).map(Some),
+            Copied::End => Ok(None),
+        }
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
@@ -218,12 +243,14 @@ impl KeyedStep for Step {
     }
 
     fn size(&self) -> StateSize {
+        let (keys_cold, bytes_cold) = self.store.cold_size();
         StateSize {
-            keys: self.store.live() as u64,
-            bytes: self.store.bytes() as u64,
+            keys: self.store.live(),
+            bytes: self.store.bytes() as u64 + self.store.cold_bytes(),
             updated: self.updated,
             removed: self.removed,
-            ..StateSize::default()
+            keys_cold,
+            bytes_cold,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is kept of keys: by dense id a state, a timer and when the key was touched.
 
+mod cold;
+
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions};
@@ -31,6 +33,8 @@ pub(super) struct Store {
     died: Vec<u32>,
     /// States that were removed, since somebody asked.
     removed: u64,
+    /// Keys that are not in memory; none where all of them must be.
+    cold: Option<cold::Cold>,
 }
 
 /// What is kept of one key.
@@ -58,6 +62,7 @@ impl Store {
             is_changed: Vec::new(),
             died: Vec::new(),
             removed: 0,
+            cold: None,
         }
     }
 
@@ -70,9 +75,9 @@ impl Store {
         self.timers_us.len()
     }
 
-    /// Keys with a state or a timer.
-    pub(super) fn live(&self) -> usize {
-        self.live
+    /// Keys with a state or a timer, in memory or not.
+    pub(super) fn live(&self) -> u64 {
+        self.live as u64 + self.cold.as_ref().map_or(0, cold::Cold::keys)
     }
 
     /// Sets `ids` to those of keys, new ones included.
@@ -84,6 +89,9 @@ impl Store {
             self.timers_us.resize(keys, NEVER);
             self.touched_us.resize(keys, i64::MIN);
             self.is_changed.resize(keys, false);
+            if let Some(cold) = &mut self.cold {
+                cold.resize(keys);
+            }
         }
         Ok(())
     }
@@ -143,6 +151,9 @@ impl Store {
             // It may stay so: all its rows may be rejected.
             self.died.push(id);
         }
+        if let Some(cold) = &mut self.cold {
+            cold.touch(id);
+        }
         self.watch(id);
     }
 
@@ -164,6 +175,7 @@ impl Store {
     /// Takes the timers that are due, in the order of their times and keys, and drops the states that
     /// expired: of a key whose timer is due, if that was so when its timer was due.
     pub(super) fn advance(&mut self, now_us: i64) -> Result<Vec<(i64, u32)>, StateError> {
+        self.wake(now_us)?;
         let mut due = Vec::new();
         while let Some(first) = self.timers.take_due(now_us, |id| self.timers_us[id as usize]) {
             due.push(first);
@@ -190,7 +202,9 @@ impl Store {
 
     /// The earliest timer, or a time before it.
     pub(super) fn earliest_timer_us(&mut self) -> Option<i64> {
-        self.timers.earliest(|id| self.timers_us[id as usize])
+        let cold_us = self.cold.as_ref().and_then(cold::Cold::earliest_timer_us);
+        let hot_us = self.timers.earliest(|id| self.timers_us[id as usize]);
+        hot_us.into_iter().chain(cold_us).min()
     }
 
     /// States removed since the last call.
@@ -227,15 +241,22 @@ impl Store {
             return Ok(());
         }
         let all = 0..self.len() as u32;
-        let kept: Vec<u32> = all.filter(|id| self.is_live(*id) || self.is_changed[*id as usize]).collect();
+        let (kept, gone): (Vec<u32>, Vec<u32>) =
+            all.partition(|id| self.is_live(*id) || self.is_changed[*id as usize]);
         if kept.len() * 2 > self.len() {
             return Ok(());
         }
-        let keys = KeyColumn::Bytes(self.groups.keys().gather(&kept)?);
+        self.forget_filed(&gone)?;
+        self.keep(&kept)
+    }
+
+    /// These ids, which ascend, become 0, 1 and so on; the others are forgotten.
+    fn keep(&mut self, kept: &[u32]) -> Result<(), StateError> {
+        let keys = KeyColumn::Bytes(self.groups.keys().gather(kept)?);
         let mut ids = Vec::new();
         self.groups = GroupTable::default();
         self.groups.groups(&keys, &mut ids)?;
-        self.states = self.states.keep(&kept);
+        self.states = self.states.keep(kept);
         self.timers_us = kept.iter().map(|id| self.timers_us[*id as usize]).collect();
         self.touched_us = kept.iter().map(|id| self.touched_us[*id as usize]).collect();
         self.is_changed = kept.iter().map(|id| self.is_changed[*id as usize]).collect();
@@ -246,6 +267,9 @@ impl Store {
         for id in 0..kept.len() as u32 {
             self.timers.set(id, self.timer_us(id));
             self.watch(id);
+        }
+        if let Some(cold) = &mut self.cold {
+            cold.keep(kept);
         }
         Ok(())
     }
@@ -260,6 +284,7 @@ impl Store {
             + lists * size_of::<i64>()
             + self.changed.capacity() * size_of::<u32>()
             + self.is_changed.capacity()
+            + self.cold.as_ref().map_or(0, cold::Cold::bytes)
     }
 
     fn note_change(&mut self, id: u32, was_live: bool) {

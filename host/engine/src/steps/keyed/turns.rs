@@ -244,5 +244,5 @@ fn bytes_of(rows: &RecordBatch) -> usize {
 
 /// An error of the store that ends the batch.
 pub(super) fn ended(error: StateError) -> StepError {
-    failed(error)
+    StepError::of_state(error)
 }

@@ -12,8 +12,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use millstream_wasm::{CallClock, CallError, Fault, Outcome, Turn};
 
 use crate::batch::{BatchCtx, BatchId, DeadLetterKind, EventTime, timestamp_us};
+use crate::state::cold::{MemoryBudget, Spill};
 use crate::steps::keyed::{Operator, StateParts, StatePlan, TimerClock};
-use crate::steps::{Extent, KeyedStep, Keys, LostTimer, Parcel, StateChunk, StepError};
+use crate::steps::{Extent, KeyedStep, Keys, LostTimer, Parcel, StateChunk, StateSize, StepError};
 
 /// What a row does to the operator: it adds a number to the key's sum, or one of these.
 pub(super) const TRAPS: i64 = -1;
@@ -195,13 +196,28 @@ impl Ran {
 /// The workers of one step.
 pub(super) struct Workers {
     pub(super) steps: Vec<Box<dyn KeyedStep>>,
+    /// Where their scratch files are.
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Workers {
     pub(super) fn new(parts: &StateParts, workers: u32, is_fast: bool) -> Self {
         let plan = StatePlan::new(parts.clone()).unwrap();
         let build = |worker| plan.build(Box::new(Sums { is_fast }), worker, workers).unwrap();
-        Self { steps: (0..workers).map(build).collect() }
+        Self { steps: (0..workers).map(build).collect(), _dir: None }
+    }
+
+    /// Workers whose states may take so many bytes of memory, if there is a bound.
+    pub(super) fn with_budget(parts: &StateParts, workers: u32, is_fast: bool, bytes: Option<u64>) -> Self {
+        let mut built = Self::new(parts, workers, is_fast);
+        let Some(bytes) = bytes else { return built };
+        let (dir, budget) = (tempfile::tempdir().unwrap(), Arc::new(MemoryBudget::new(bytes)));
+        for (worker, step) in built.steps.iter_mut().enumerate() {
+            let path = dir.path().join(format!("{worker}.db"));
+            step.spill_to(Spill { path, budget: Arc::clone(&budget) }).unwrap();
+        }
+        built._dir = Some(dir);
+        built
     }
 
     /// Runs a batch whose chunks go around the workers.
@@ -245,7 +261,14 @@ impl Workers {
     }
 
     pub(super) fn snapshot(&mut self, extent: Extent) -> Vec<StateChunk> {
-        self.steps.iter_mut().flat_map(|step| step.snapshot(extent).unwrap()).collect()
+        let mut all = Vec::new();
+        for step in &mut self.steps {
+            all.extend(step.snapshot(extent).unwrap());
+            while let Some(more) = step.snapshot_more().unwrap() {
+                all.extend(more);
+            }
+        }
+        all
     }
 
     pub(super) fn restore(&mut self, chunks: &[StateChunk]) {
@@ -256,6 +279,17 @@ impl Workers {
 
     pub(super) fn keys(&self) -> u64 {
         self.steps.iter().map(|step| step.size().keys).sum()
+    }
+
+    pub(super) fn size(&self) -> StateSize {
+        self.steps.iter().map(|step| step.size()).fold(StateSize::default(), |all, size| StateSize {
+            keys: all.keys + size.keys,
+            bytes: all.bytes + size.bytes,
+            updated: all.updated + size.updated,
+            removed: all.removed + size.removed,
+            keys_cold: all.keys_cold + size.keys_cold,
+            bytes_cold: all.bytes_cold + size.bytes_cold,
+        })
     }
 
     pub(super) fn earliest_timer_us(&mut self) -> Option<i64> {
