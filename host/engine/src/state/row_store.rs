@@ -1,10 +1,14 @@
 //! Whole rows by group and time: what is kept of a stream until nothing can need it any more.
 //!
+//! Some rows are old: they have been out of memory, and came before all others of their group and time
+//! whatever their ids say.
+//!
 //! Rows lie in segments as they came. Beside them is an index entry each, whose number is the row's id:
 //! its time, its group, and the row of the same group before it. Which rows are old is known by
 //! buckets of time. A dead row leaves its group's chain when somebody comes along it, its segment when
 //! that has no other rows, and the index when the owner compacts.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
@@ -24,6 +28,7 @@ const SEGMENT_ROWS_MIN: usize = 1024;
 
 const DEAD: u8 = 1;
 const MARKED: u8 = 2;
+const OLD: u8 = 4;
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
@@ -120,6 +125,38 @@ impl RowStore {
         times_us: &[i64],
         groups: &[u32],
     ) -> Result<Range<u32>, StateError> {
+        let new = self.append_as(rows, times_us, groups, 0)?;
+        self.place(new.start, times_us);
+        self.join_small_segments()?;
+        Ok(new)
+    }
+
+    /// Appends old rows, of which copies of the state know; `expire` does, too, if they stay.
+    ///
+    /// # Errors
+    /// When there would be more rows than ids.
+    pub fn append_old(
+        &mut self,
+        rows: RecordBatch,
+        times_us: &[i64],
+        groups: &[u32],
+        stay: bool,
+    ) -> Result<Range<u32>, StateError> {
+        let new = self.append_as(rows, times_us, groups, OLD)?;
+        if stay {
+            self.place(new.start, times_us);
+        }
+        self.join_small_segments()?;
+        Ok(new)
+    }
+
+    fn append_as(
+        &mut self,
+        rows: RecordBatch,
+        times_us: &[i64],
+        groups: &[u32],
+        flags: u8,
+    ) -> Result<Range<u32>, StateError> {
         let count = rows.num_rows();
         if self.rows.len() + count >= NONE as usize {
             return Err(StateError::TooLarge(format!(
@@ -129,18 +166,17 @@ impl RowStore {
             )));
         }
         if count == 0 {
-            return Ok(0..0);
+            let end = self.rows.len() as u32;
+            return Ok(end..end);
         }
         let (first, segment) = (self.rows.len() as u32, self.segments.len() as u32);
         let new = first..first + count as u32;
         self.rows.extend(new.clone().zip(times_us.iter().zip(groups)).map(|(id, (time_us, group))| {
             let next = std::mem::replace(&mut self.heads[*group as usize], id);
-            Row { time_us: *time_us, group: *group, next, segment, flags: 0 }
+            Row { time_us: *time_us, group: *group, next, segment, flags }
         }));
-        self.place(first, times_us);
         let bytes = rows.get_array_memory_size();
         self.segments.push(Segment { rows, first, count: count as u32, live: count as u32, bytes });
-        self.join_small_segments()?;
         Ok(new)
     }
 
@@ -151,7 +187,8 @@ impl RowStore {
         (row.group, row.time_us)
     }
 
-    /// Sets `found` to the live rows of a group whose time is in a range, newest first.
+    /// Sets `found` to the live rows of a group whose time is in a range: the latest first, and of one time those
+    /// first that came last.
     pub fn find(&mut self, group: u32, times_us: &RangeInclusive<i64>, found: &mut Vec<u32>) {
         found.clear();
         let mut before = NONE;
@@ -172,6 +209,13 @@ impl RowStore {
             }
             at = row.next;
         }
+        let place = |id: &u32| {
+            let row = &self.rows[*id as usize];
+            (Reverse(row.time_us), row.flags & OLD, Reverse(*id))
+        };
+        if !found.is_sorted_by_key(place) {
+            found.sort_unstable_by_key(place);
+        }
     }
 
     /// Marks a row, until it is gone.
@@ -179,10 +223,45 @@ impl RowStore {
         let row = &mut self.rows[id as usize];
         if row.flags & MARKED == 0 {
             row.flags |= MARKED;
-            if id < self.saved {
+            if id < self.saved || row.flags & OLD != 0 {
                 self.changed.push((row.group, row.time_us));
             }
         }
+    }
+
+    /// Marks a row if it is old, and copies of the state know of the mark.
+    pub fn mark_old(&mut self, id: u32) {
+        let row = &mut self.rows[id as usize];
+        row.flags |= if row.flags & OLD == 0 { 0 } else { MARKED };
+    }
+
+    /// Whether a row is old.
+    #[must_use]
+    pub fn is_old(&self, id: u32) -> bool {
+        self.rows[id as usize].flags & OLD != 0
+    }
+
+    /// Whether a row is not dead.
+    #[must_use]
+    pub fn is_live(&self, id: u32) -> bool {
+        self.rows[id as usize].flags & DEAD == 0
+    }
+
+    /// Whether a row came since the last `saved`.
+    #[must_use]
+    pub fn is_new(&self, id: u32) -> bool {
+        id >= self.saved && !self.is_old(id)
+    }
+
+    /// The live rows that came first, so many of those that are not before a time and not old.
+    #[must_use]
+    pub fn first(&self, count: usize, since_us: i64) -> Vec<u32> {
+        let ids = 0..self.rows.len() as u32;
+        let leaves = |id: &u32| {
+            let row = &self.rows[*id as usize];
+            row.flags & (DEAD | OLD) == 0 && row.time_us >= since_us
+        };
+        ids.filter(leaves).take(count).collect()
     }
 
     /// Whether a row is marked.
@@ -274,10 +353,16 @@ impl RowStore {
         }
     }
 
-    /// Ids of the live rows; only of those since the last `saved`, or of all.
+    /// Ids of the live rows in the order in which they came, as far as that matters; only of those that are
+    /// new, or of all.
     pub fn ids(&self, only_new: bool) -> impl Iterator<Item = u32> {
         let from = if only_new { self.saved } else { 0 };
-        (from..self.rows.len() as u32).filter(|id| self.rows[*id as usize].flags & DEAD == 0)
+        let all = move |flags: u8| {
+            let rows = from..self.rows.len() as u32;
+            rows.filter(move |id| self.rows[*id as usize].flags & (DEAD | OLD) == flags)
+        };
+        let has_old = !only_new && self.rows.iter().any(|row| row.flags & OLD != 0);
+        has_old.then(|| all(OLD)).into_iter().flatten().chain(all(0))
     }
 
     /// Group and time of the rows that were there at the last `saved` and were marked since.

@@ -3,10 +3,12 @@
 //! Both sides are kept by key until the watermark says that no match can come. A pair is found when
 //! the later of its rows comes, so what comes out does not depend on the order of rows.
 
+mod cold;
 mod index;
 mod output;
 mod snapshot;
 mod step;
+mod stretches;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -216,6 +218,10 @@ impl KeyedPlan for JoinPlan {
     fn holds_back_us(&self) -> Option<i64> {
         let [left_us, right_us] = self.keeps_us();
         Some(if self.kind.is_filter() { left_us } else { left_us.max(right_us) })
+    }
+
+    fn can_spill(&self) -> bool {
+        true
     }
 
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
@@ -18,7 +19,7 @@ use super::super::{Extent, StateChunk, StepError};
 use super::step::Join;
 use crate::batch::timestamp_us;
 
-const ROWS: [&str; 2] = ["left", "right"];
+pub(super) const ROWS: [&str; 2] = ["left", "right"];
 const MATCHED: [&str; 2] = ["left-matched", "right-matched"];
 const WATERMARK: &str = "watermark";
 
@@ -66,9 +67,13 @@ impl Join {
         }
         if chunk.table == WATERMARK && schema == watermark_schema() {
             let times = chunk.rows.column(0).as_primitive::<TimestampMicrosecondType>();
-            for (side, keep_us) in self.sides.iter_mut().zip(self.plan.keeps_us()) {
-                times.values().iter().for_each(|us| side.expire(us.saturating_sub(keep_us), &mut Vec::new()));
-                side.release();
+            for (side, keep_us) in self.plan.keeps_us().into_iter().enumerate() {
+                for us in times.values() {
+                    let before_us = us.saturating_sub(keep_us);
+                    self.expire_cold(side, before_us).map_err(StepError::of_state)?;
+                    self.sides[side].expire(before_us, &mut Vec::new());
+                }
+                self.sides[side].release();
             }
             return Ok(());
         }
@@ -115,14 +120,20 @@ impl Join {
             self.sides[side].mark(id);
         }
         self.sides[side].saved();
-        Ok(())
+        self.make_room().map_err(StepError::of_state)
     }
 
     fn take_matches_back(&mut self, side: usize, rows: &RecordBatch) -> Result<(), StepError> {
         let width = rows.num_columns() - 1;
         let keys = self.codec.encode(&rows.columns()[..width], rows.num_rows()).map_err(failed)?;
-        let groups = self.groups.find(&keys);
         let times = rows.column(width).as_primitive::<TimestampMicrosecondType>();
+        if self.cold.is_some() {
+            let mut bytes = BinaryBuilder::new();
+            keys.for_each(|key| bytes.append_option(key));
+            let reaches: Vec<(i64, i64)> = times.values().iter().map(|us| (*us, *us)).collect();
+            self.invite(side, &bytes.finish(), &reaches).map_err(StepError::of_state)?;
+        }
+        let groups = self.groups.find(&keys);
         let store = &mut self.sides[side];
         let mut found = Vec::new();
         for (group, time_us) in groups.into_iter().zip(times.values()) {
@@ -136,12 +147,14 @@ impl Join {
                 }
             }
         }
+        self.see_off().map_err(StepError::of_state)?;
+        let store = &mut self.sides[side];
         store.saved();
         store.release();
         Ok(())
     }
 
-    fn rows_schema(&self, side: usize) -> SchemaRef {
+    pub(super) fn rows_schema(&self, side: usize) -> SchemaRef {
         let input = &self.plan.inputs[side].schema;
         let fields = input.fields().iter().map(|field| field.as_ref().clone());
         Arc::new(Schema::new(

@@ -10,9 +10,12 @@ use arrow_select::filter::filter_record_batch;
 use super::super::filter::failed;
 use super::super::shuffle::Shuffle;
 use super::super::{Extent, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
+use super::cold::Cold;
+use super::snapshot::ROWS;
 use super::{JoinKind, JoinPlan};
 use crate::batch::BatchCtx;
-use crate::state::{GroupTable, KeyCodec, KeyColumn, NONE, RowStore};
+use crate::state::cold::Spill;
+use crate::state::{GroupTable, KeyCodec, KeyColumn, NONE, RowStore, StateError};
 
 /// Rows of one emitted batch.
 const OUTPUT_ROWS: usize = 8192;
@@ -41,6 +44,10 @@ pub(super) struct Join {
     found: Vec<u32>,
     /// Rows whose key is null: they match nothing.
     alone: Vec<RecordBatch>,
+    /// Rows that are not in memory; none where all of them must be.
+    pub(super) cold: Option<Cold>,
+    /// A copy is not at its end, of which this is missing.
+    copying: Option<Extent>,
     size: StateSize,
 }
 
@@ -62,18 +69,36 @@ impl Join {
             pairs: [Vec::new(), Vec::new()],
             found: Vec::new(),
             alone: Vec::new(),
+            cold: None,
+            copying: None,
             size: StateSize::default(),
         })
     }
 
     /// Keeps rows whose keys are not null; answers with their ids.
     pub(super) fn keep(&mut self, side: usize, rows: &RecordBatch) -> Result<Range<u32>, StepError> {
-        let keys = self.plan.keys[side].of(rows)?.keys;
-        let keys = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
+        let keys = self.encode(side, rows).map_err(StepError::of_state)?;
         self.groups.groups(&keys, &mut self.ids).map_err(failed)?;
         self.sides.iter_mut().for_each(|side| side.reserve_groups(self.groups.len()));
         let times = self.plan.inputs[side].time.times(rows);
         self.sides[side].append(rows.clone(), times.values(), &self.ids).map_err(failed)
+    }
+
+    /// The keys of rows, none of which is null.
+    pub(super) fn encode(&self, side: usize, rows: &RecordBatch) -> Result<KeyColumn, StateError> {
+        let keys = self.plan.keys[side].of(rows).map_err(|error| StateError::Mismatch(error.to_string()))?;
+        self.codec.encode(&keys.keys, rows.num_rows())
+    }
+
+    /// Rows that wait, in memory or not.
+    fn live(&self) -> u64 {
+        let hot: usize = self.sides.iter().map(RowStore::live).sum();
+        hot as u64 + self.cold.as_ref().map_or(0, Cold::waiting)
+    }
+
+    /// Bytes of memory of what is there.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.groups.bytes() + self.sides.iter().map(RowStore::bytes).sum::<usize>()) as u64
     }
 
     /// Finds what matches rows that were just kept.
@@ -162,21 +187,35 @@ impl Join {
         let emits = self.plan.kind.emits_alone();
         for side in 0..2 {
             let mut gone = Vec::new();
-            self.sides[side].expire(watermark_us.saturating_sub(keeps_us[side]), &mut gone);
+            let before_us = watermark_us.saturating_sub(keeps_us[side]);
+            self.expire_cold(side, before_us).map_err(StepError::of_state)?;
+            self.sides[side].expire(before_us, &mut gone);
             if emits[side] {
-                gone.retain(|id| !self.sides[side].is_marked(*id));
+                let (store, keys) = (&self.sides[side], self.groups.keys());
+                gone.retain(|id| !store.is_marked(*id));
+                // In an order that has nothing to do with where they were.
+                gone.sort_unstable_by(|left, right| {
+                    let place = |id: u32| {
+                        let (group, time_us) = store.place_of(id);
+                        (time_us, group)
+                    };
+                    let ((left_us, left_group), (right_us, right_group)) = (place(*left), place(*right));
+                    let by_key = || keys.get(left_group).cmp(&keys.get(right_group));
+                    let last = |id: u32| (!store.is_old(id), id);
+                    left_us.cmp(&right_us).then_with(by_key).then_with(|| last(*left).cmp(&last(*right)))
+                });
                 self.emit_alone(side, &gone, out)?;
             }
         }
         Ok(())
     }
 
-    /// Once more rows are dead than live, forgets them and the keys that only they had.
-    fn compact(&mut self) -> Result<(), StepError> {
+    /// Once more rows are dead than live, or when it `must`, forgets them and the keys that only they had.
+    pub(super) fn compact(&mut self, must: bool) -> Result<(), StateError> {
         self.sides.iter_mut().for_each(RowStore::release);
         let live: usize = self.sides.iter().map(RowStore::live).sum();
         let dead: usize = self.sides.iter().map(RowStore::dead).sum();
-        if dead < DEAD_MIN || dead <= live {
+        if !must && (dead < DEAD_MIN || dead <= live) {
             return Ok(());
         }
         let mut used = vec![false; self.groups.len()];
@@ -185,14 +224,14 @@ impl Join {
             side.groups_used(&mut used, watermark_us.saturating_sub(keep_us));
         }
         let kept: Vec<u32> = (0..).zip(&used).filter(|(_, used)| **used).map(|(group, _)| group).collect();
-        let keys = KeyColumn::Bytes(self.groups.keys().gather(&kept).map_err(failed)?);
+        let keys = KeyColumn::Bytes(self.groups.keys().gather(&kept)?);
         let mut groups = GroupTable::default();
-        groups.groups(&keys, &mut self.ids).map_err(failed)?;
+        groups.groups(&keys, &mut self.ids)?;
         let mut renamed = vec![NONE; used.len()];
         kept.iter().zip(&self.ids).for_each(|(old, new)| renamed[*old as usize] = *new);
         self.groups = groups;
         let groups = self.groups.len();
-        self.sides.iter_mut().try_for_each(|side| side.compact(&renamed, groups)).map_err(failed)
+        self.sides.iter_mut().try_for_each(|side| side.compact(&renamed, groups))
     }
 }
 
@@ -235,6 +274,7 @@ impl KeyedStep for Join {
 
     fn merge(&mut self, _: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError> {
         self.size = StateSize::default();
+        self.welcome(parcels).map_err(StepError::of_state)?;
         for parcel in parcels {
             self.size.updated += parcel.rows.num_rows() as u64;
             let rows = self.keep(parcel.port, &parcel.rows)?;
@@ -245,20 +285,38 @@ impl KeyedStep for Join {
 
     fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
         let mut out = std::mem::take(&mut self.alone);
-        let live = |sides: &[RowStore; 2]| sides.iter().map(|side| side.live() as u64).sum::<u64>();
         self.emit_pairs(&mut out)?;
-        let before = live(&self.sides);
+        self.see_off().map_err(StepError::of_state)?;
+        let before = self.live();
         if let Some(watermark_us) = ctx.watermark_us {
             self.watermark_us = Some(watermark_us);
             self.expire(watermark_us, &mut out)?;
         }
-        self.size.removed = before - live(&self.sides);
-        self.compact()?;
+        self.size.removed = before.saturating_sub(self.live());
+        self.compact(false).map_err(StepError::of_state)?;
+        self.make_room().map_err(StepError::of_state)?;
         Ok(out)
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.set_spill(spill).map_err(StepError::of_state)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
+        self.copying = None;
+        if self.begin_copy(extent).map_err(StepError::of_state)? {
+            // What is in memory came later than the rest, so it is copied last.
+            self.copying = Some(extent);
+            return Ok(Vec::new());
+        }
         self.state(extent)
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        match self.copy_cold().map_err(StepError::of_state)? {
+            Some((side, rows)) => Ok(Some(vec![StateChunk { table: ROWS[side].to_owned(), rows }])),
+            None => self.copying.take().map(|extent| self.state(extent)).transpose(),
+        }
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
@@ -271,9 +329,12 @@ impl KeyedStep for Join {
     }
 
     fn size(&self) -> StateSize {
+        let cold = self.cold.as_ref();
         StateSize {
-            keys: self.sides.iter().map(|side| side.live() as u64).sum(),
-            bytes: (self.groups.bytes() + self.sides.iter().map(RowStore::bytes).sum::<usize>()) as u64,
+            keys: self.live(),
+            bytes: self.bytes() + cold.map_or(0, Cold::bytes),
+            keys_cold: cold.map_or(0, Cold::waiting),
+            bytes_cold: cold.map_or(0, Cold::file_bytes),
             ..self.size
         }
     }

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::{BatchCtx, BatchId, timestamp_us};
-use crate::steps::{Extent, Parcel, StateChunk};
+use crate::state::cold::{MemoryBudget, Spill};
+use crate::steps::{Extent, Parcel, StateChunk, StateSize};
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
@@ -70,11 +71,19 @@ struct Workers {
     steps: Vec<Box<dyn KeyedStep>>,
     saved: Vec<StateChunk>,
     cut: usize,
+    /// Bytes of memory that there are.
+    budget: Option<u64>,
+    /// Where the scratch files are.
+    dir: Option<tempfile::TempDir>,
 }
 
 impl Workers {
     fn new(plan: JoinPlan, workers: u32, cut: usize) -> Self {
-        let mut all = Self { plan, steps: Vec::new(), saved: Vec::new(), cut };
+        Self::with_budget(plan, workers, cut, None)
+    }
+
+    fn with_budget(plan: JoinPlan, workers: u32, cut: usize, budget: Option<u64>) -> Self {
+        let mut all = Self { plan, steps: Vec::new(), saved: Vec::new(), cut, budget, dir: None };
         all.restart(workers);
         all
     }
@@ -128,11 +137,22 @@ impl Workers {
         }
         for step in &mut self.steps {
             self.saved.extend(step.snapshot(extent).unwrap());
+            while let Some(more) = step.snapshot_more().unwrap() {
+                self.saved.extend(more);
+            }
         }
     }
 
     fn restart(&mut self, workers: u32) {
         self.steps = (0..workers).map(|worker| self.plan.build(worker, workers).unwrap()).collect();
+        if let Some(bytes) = self.budget {
+            let (dir, budget) = (tempfile::tempdir().unwrap(), Arc::new(MemoryBudget::new(bytes)));
+            for (worker, step) in self.steps.iter_mut().enumerate() {
+                let path = dir.path().join(format!("{worker}.db"));
+                step.spill_to(Spill { path, budget: Arc::clone(&budget) }).unwrap();
+            }
+            self.dir = Some(dir);
+        }
         for step in &mut self.steps {
             self.saved.iter().for_each(|chunk| step.restore(chunk).unwrap());
         }
@@ -140,6 +160,16 @@ impl Workers {
 
     fn live(&self) -> u64 {
         self.steps.iter().map(|step| step.size().keys).sum()
+    }
+
+    fn size(&self) -> StateSize {
+        self.steps.iter().map(|step| step.size()).fold(StateSize::default(), |all, size| StateSize {
+            keys: all.keys + size.keys,
+            bytes: all.bytes + size.bytes,
+            keys_cold: all.keys_cold + size.keys_cold,
+            bytes_cold: all.bytes_cold + size.bytes_cold,
+            ..all
+        })
     }
 }
 
@@ -248,18 +278,25 @@ proptest! {
         kind in proptest::sample::select(KINDS.to_vec()),
         workers in proptest::sample::select(vec![1u32, 2, 4]),
         cut in 1usize..6,
+        // Nothing stays in memory, or some.
+        budget in proptest::sample::select(vec![None, Some(1), Some(6000)]),
     ) {
         let end = Batch { sides: [vec![], vec![]], watermark_us: Some(i64::MAX), after: After::Nothing };
         batches.push(end);
         let plan = plan(kind, before_us, after_us);
         let back_us = plan.holds_back_us().unwrap();
         let own_back_us = [after_us, before_us];
-        let mut workers = Workers::new(plan, workers, cut);
+        // What comes out does not depend on what is in memory, not even its order.
+        let mut roomy = budget.map(|_| Workers::new(plan.clone(), workers, cut));
+        let mut workers = Workers::with_budget(plan, workers, cut, budget);
         let (mut out, mut late) = (Vec::new(), 0);
         let mut before = None;
         for batch in &batches {
             let (emitted, refused) = workers.batch(batch);
             late += refused;
+            if let Some(roomy) = &mut roomy {
+                prop_assert_eq!(ids(kind, &emitted), ids(kind, &roomy.batch(batch).0));
+            }
             for (pair, times) in ids(kind, &emitted) {
                 for (time_us, own_us) in times.into_iter().zip(own_back_us) {
                     if let (Some(time_us), Some(watermark_us)) = (time_us, before) {
@@ -330,6 +367,85 @@ fn state_stays_as_large_as_the_bound_however_many_keys_pass() {
         largest[half] = largest[half].max(workers.steps[0].size().bytes);
     }
     assert!(largest[1] <= largest[0], "{largest:?}");
+}
+
+/// Rows of as many keys, each a second after the one before.
+fn seconds(range: std::ops::Range<i64>) -> Vec<(i64, i64)> {
+    range.map(|n| (n, n * 1_000_000)).collect()
+}
+
+#[test]
+fn rows_leave_memory_and_are_matched_where_they_are() {
+    let hour_us = 3_600_000_000;
+    for kind in KINDS {
+        let plan = plan(kind, hour_us * 10, hour_us * 10);
+        let mut roomy = Workers::new(plan.clone(), 2, 4096);
+        let mut tight = Workers::with_budget(plan, 2, 4096, Some(300_000));
+        let mut both = |batch: Batch| {
+            let expected = ids(kind, &roomy.batch(&batch).0);
+            assert_eq!(ids(kind, &tight.batch(&batch).0), expected, "{kind:?}");
+            assert_eq!(tight.live(), roomy.live(), "{kind:?}");
+            (expected.len(), tight.size(), roomy.size())
+        };
+        for first in (0..20_000).step_by(2_000) {
+            both(batch(&seconds(first..first + 2_000), &[], 0));
+        }
+        let (_, size, all) = both(batch(&[], &[], 0));
+        assert!(size.keys_cold > 15_000 && size.bytes_cold > 400_000, "{kind:?} {size:?}");
+        assert!(size.bytes < 450_000 && size.bytes < all.bytes / 2, "{kind:?} {size:?} {all:?}");
+        let (matches, ..) = both(batch(&[], &seconds(500..1_500), 0));
+        assert_eq!(matches, if kind == JoinKind::Anti { 0 } else { 1_000 });
+        // Those that have had a match have it still.
+        both(batch(&[], &seconds(1_000..2_000), 0));
+        let (alone, ..) = both(batch(&[], &[], i64::MAX));
+        let (left, right) = (20_000 - 1_500, 0);
+        assert_eq!(
+            alone,
+            match kind {
+                JoinKind::Inner | JoinKind::Semi => 0,
+                JoinKind::Left | JoinKind::Anti => left,
+                JoinKind::Right => right,
+                JoinKind::Full => left + right,
+            }
+        );
+    }
+}
+
+#[test]
+fn rows_that_left_memory_are_in_copies_once_and_a_restore_keeps_to_the_budget() {
+    for kind in KINDS {
+        let plan = plan(kind, 1 << 40, 1 << 40);
+        let mut tight = Workers::with_budget(plan.clone(), 2, 4096, Some(200_000));
+        let rows = |workers: &Workers| -> usize {
+            let chunks = workers.saved.iter().filter(|chunk| ["left", "right"].contains(&&*chunk.table));
+            chunks.map(|chunk| chunk.rows.num_rows()).sum()
+        };
+        tight.batch(&batch(&seconds(0..3_000), &seconds(5_000..9_000), 0));
+        tight.snapshot(Extent::Full);
+        assert_eq!(rows(&tight), 7_000);
+        tight.batch(&batch(&seconds(10_000..13_000), &seconds(0..1_000), 0));
+        tight.batch(&batch(&seconds(13_000..13_100), &[], 0));
+        tight.snapshot(Extent::Delta);
+        assert_eq!(rows(&tight), 7_000 + 4_100, "{kind:?}");
+        let live = tight.live();
+        let mut roomy = Workers::new(plan, 1, 4096);
+        roomy.saved = tight.saved.clone();
+        roomy.restart(1);
+        tight.restart(4);
+        assert_eq!((tight.live(), roomy.live()), (live, live), "{kind:?}");
+        assert!(tight.size().bytes < 400_000, "{:?}", tight.size());
+        let last = batch(&[], &seconds(500..1_500), 0);
+        let sorted = |workers: &mut Workers, batch: &Batch| {
+            let mut out = ids(kind, &workers.batch(batch).0);
+            out.sort_unstable();
+            out
+        };
+        assert_eq!(sorted(&mut tight, &last), sorted(&mut roomy, &last), "{kind:?}");
+        let end = batch(&[], &[], i64::MAX);
+        assert_eq!(sorted(&mut tight, &end), sorted(&mut roomy, &end), "{kind:?}");
+        tight.snapshot(Extent::Full);
+        assert_eq!(rows(&tight), 0);
+    }
 }
 
 #[test]
