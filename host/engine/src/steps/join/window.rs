@@ -1,6 +1,7 @@
 //! A join of two streams by window: rows of one key in the same window belong together. Both sides are kept
 //! in panes until their windows close; what belongs together is found then, all at once.
 
+mod cold;
 mod snapshot;
 mod step;
 
@@ -90,6 +91,10 @@ impl KeyedPlan for WindowJoinPlan {
     /// What a batch closes was open at the watermark of the batch before.
     fn holds_back_us(&self) -> Option<i64> {
         Some(self.lateness_us)
+    }
+
+    fn can_spill(&self) -> bool {
+        true
     }
 
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {

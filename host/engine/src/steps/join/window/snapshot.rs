@@ -15,7 +15,7 @@ use crate::steps::filter::failed;
 use crate::steps::shuffle::owned;
 use crate::steps::{Extent, StateChunk, StepError};
 
-const ROWS: [&str; 2] = ["left", "right"];
+pub(super) const ROWS: [&str; 2] = ["left", "right"];
 const CLOSED: &str = "closed";
 
 /// Rows of one chunk of state.
@@ -66,11 +66,12 @@ impl WindowJoin {
             let rows = owned(&chunk.rows, &keys, self.worker, self.workers)?;
             self.keep(side, &rows)?;
             self.panes.values_mut().for_each(|pane| pane.saved[side] = pane.sides[side].len());
+            self.make_room().map_err(StepError::of_state)?;
             return Ok(());
         }
         if chunk.table == CLOSED && chunk.rows.schema() == closed_schema() {
             let times = chunk.rows.column(0).as_primitive::<TimestampMicrosecondType>();
-            times.values().iter().for_each(|closed_us| self.forget(*closed_us));
+            times.values().iter().try_for_each(|closed_us| self.forget(*closed_us))?;
             self.saved_us = self.closed_us;
             return Ok(());
         }

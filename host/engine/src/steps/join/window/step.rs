@@ -10,8 +10,10 @@ use arrow_select::take::{take, take_record_batch};
 use super::super::JoinKind;
 use super::super::index::Index;
 use super::WindowJoinPlan;
+use super::cold::{Cold, ColdRows};
 use crate::batch::BatchCtx;
 use crate::state::KeyCodec;
+use crate::state::cold::Spill;
 use crate::steps::aggregate::placement::{Placement, place};
 use crate::steps::filter::failed;
 use crate::steps::keys::{both, kept_rows};
@@ -28,15 +30,22 @@ pub(super) struct Pane {
     pub(super) sides: [Vec<RecordBatch>; 2],
     /// So many of them are in the newest snapshot.
     pub(super) saved: [usize; 2],
+    /// Rows that are not in memory.
+    pub(super) cold: [Option<ColdRows>; 2],
 }
 
 impl Pane {
     fn rows(&self) -> u64 {
-        self.sides.iter().flatten().map(|rows| rows.num_rows() as u64).sum()
+        self.sides.iter().flatten().map(|rows| rows.num_rows() as u64).sum::<u64>() + self.rows_cold()
     }
 
-    fn bytes(&self) -> u64 {
-        self.sides.iter().flatten().map(|rows| rows.get_array_memory_size() as u64).sum()
+    fn rows_cold(&self) -> u64 {
+        self.cold.iter().flatten().map(ColdRows::rows).sum()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        let rows = self.sides.iter().flatten().map(|rows| rows.get_array_memory_size() as u64);
+        rows.sum::<u64>() + self.cold.iter().flatten().map(ColdRows::bytes).sum::<u64>()
     }
 }
 
@@ -53,6 +62,10 @@ pub(super) struct WindowJoin {
     pub(super) saved_us: Option<i64>,
     shuffle: Shuffle,
     out: Vec<RecordBatch>,
+    /// Where rows go that memory has no room for, if they may.
+    pub(super) cold: Option<Cold>,
+    /// A copy is not at its end, of which this is missing.
+    copying: Option<Extent>,
     size: StateSize,
 }
 
@@ -68,6 +81,8 @@ impl WindowJoin {
             saved_us: None,
             shuffle: Shuffle::new(workers),
             out: Vec::new(),
+            cold: None,
+            copying: None,
             size: StateSize::default(),
         })
     }
@@ -105,23 +120,29 @@ impl WindowJoin {
         for window in windows {
             self.join(window)?;
         }
-        self.forget(closed_us);
-        Ok(())
+        self.forget(closed_us)
     }
 
     /// Drops the panes all of whose windows end up to here.
-    pub(super) fn forget(&mut self, closed_us: i64) {
+    pub(super) fn forget(&mut self, closed_us: i64) -> Result<(), StepError> {
         self.closed_us = self.closed_us.max(Some(closed_us));
         let (windows, closed_us) = (self.plan.windows, self.closed_us);
-        self.panes.retain(|pane, _| !windows.last_of(*pane).is_closed(closed_us));
+        let gone = self.panes.extract_if(.., |pane, _| windows.last_of(*pane).is_closed(closed_us));
+        let gone: Vec<Pane> = gone.map(|(_, pane)| pane).collect();
+        self.forget_cold(gone.into_iter()).map_err(StepError::of_state)
     }
 
     /// All rows of one side of a window.
-    fn side(&self, side: usize, window: Window) -> Result<RecordBatch, StepError> {
+    fn side(&mut self, side: usize, window: Window) -> Result<RecordBatch, StepError> {
         let from = Window { end_us: i64::MIN, ..window };
         let panes = self.panes.range(from..).take_while(|(pane, _)| window.contains(pane.start_us));
-        let rows = panes.flat_map(|(_, pane)| &pane.sides[side]);
-        concat_batches(&self.plan.inputs[side].schema, rows).map_err(failed)
+        let panes: Vec<Window> = panes.map(|(pane, _)| *pane).collect();
+        let mut rows = Vec::new();
+        for pane in panes {
+            rows.extend(self.cold_rows(side, pane).map_err(StepError::of_state)?);
+            rows.extend(self.panes[&pane].sides[side].iter().cloned());
+        }
+        concat_batches(&self.plan.inputs[side].schema, &rows).map_err(failed)
     }
 
     fn join(&mut self, window: Window) -> Result<(), StepError> {
@@ -278,15 +299,33 @@ impl KeyedStep for WindowJoin {
         let removed = before - self.rows();
         let updated = parcels.iter().map(|parcel| parcel.rows.num_rows() as u64).sum();
         self.size = StateSize { updated, removed, ..StateSize::default() };
-        parcels.iter().try_for_each(|parcel| self.keep(parcel.port, &parcel.rows))
+        parcels.iter().try_for_each(|parcel| self.keep(parcel.port, &parcel.rows))?;
+        self.make_room().map_err(StepError::of_state)
     }
 
     fn emit(&mut self, _: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
         Ok(std::mem::take(&mut self.out))
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.set_spill(spill).map_err(StepError::of_state)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
-        self.state(extent)
+        if self.cold.is_none() {
+            return self.state(extent);
+        }
+        // What is in memory came later than the rest, so it is copied last.
+        self.begin_copy(extent);
+        self.copying = Some(extent);
+        Ok(Vec::new())
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        match self.copy_cold().map_err(StepError::of_state)? {
+            Some(chunk) => Ok(Some(vec![chunk])),
+            None => self.copying.take().map(|extent| self.state(extent)).transpose(),
+        }
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
@@ -299,6 +338,12 @@ impl KeyedStep for WindowJoin {
 
     /// A key here is a row that is kept.
     fn size(&self) -> StateSize {
-        StateSize { keys: self.rows(), bytes: self.panes.values().map(Pane::bytes).sum(), ..self.size }
+        StateSize {
+            keys: self.rows(),
+            bytes: self.panes.values().map(Pane::bytes).sum(),
+            keys_cold: self.panes.values().map(Pane::rows_cold).sum(),
+            bytes_cold: self.cold.as_ref().map_or(0, Cold::file_bytes),
+            ..self.size
+        }
     }
 }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::{BatchCtx, BatchId};
+use crate::state::cold::{MemoryBudget, Spill};
 use crate::steps::{Extent, Parcel, StateChunk};
 use crate::windows::{Tumbling, Window};
 
@@ -71,11 +72,15 @@ struct Workers {
     steps: Vec<Box<dyn KeyedStep>>,
     saved: Vec<StateChunk>,
     cut: usize,
+    /// Bytes of memory that there are.
+    budget: Option<u64>,
+    /// Where the scratch files are.
+    dir: Option<tempfile::TempDir>,
 }
 
 impl Workers {
-    fn new(plan: WindowJoinPlan, workers: u32, cut: usize) -> Self {
-        let mut all = Self { plan, steps: Vec::new(), saved: Vec::new(), cut };
+    fn new(plan: WindowJoinPlan, workers: u32, cut: usize, budget: Option<u64>) -> Self {
+        let mut all = Self { plan, steps: Vec::new(), saved: Vec::new(), cut, budget, dir: None };
         all.restart(workers);
         all
     }
@@ -128,11 +133,22 @@ impl Workers {
         }
         for step in &mut self.steps {
             self.saved.extend(step.snapshot(extent).unwrap());
+            while let Some(more) = step.snapshot_more().unwrap() {
+                self.saved.extend(more);
+            }
         }
     }
 
     fn restart(&mut self, workers: u32) {
         self.steps = (0..workers).map(|worker| self.plan.build(worker, workers).unwrap()).collect();
+        if let Some(bytes) = self.budget {
+            let (dir, budget) = (tempfile::tempdir().unwrap(), Arc::new(MemoryBudget::new(bytes)));
+            for (worker, step) in self.steps.iter_mut().enumerate() {
+                let path = dir.path().join(format!("{worker}.db"));
+                step.spill_to(Spill { path, budget: Arc::clone(&budget) }).unwrap();
+            }
+            self.dir = Some(dir);
+        }
         for step in &mut self.steps {
             self.saved.iter().for_each(|chunk| step.restore(chunk).unwrap());
         }
@@ -259,6 +275,8 @@ proptest! {
         lateness_us in prop_oneof![Just(0), 0i64..10],
         workers in proptest::sample::select(vec![1u32, 2, 4]),
         cut in 1usize..6,
+        // Nothing stays in memory, or some.
+        budget in proptest::sample::select(vec![None, Some(1), Some(4000)]),
     ) {
         let end = Batch { sides: [vec![], vec![]], watermark_us: Some(i64::MAX), after: After::Nothing };
         batches.push(end);
@@ -269,7 +287,7 @@ proptest! {
         };
         let plan = plan(kind, windows, lateness_us);
         let (time, back_us) = (plan.event_time(), plan.holds_back_us().unwrap());
-        let mut workers = Workers::new(plan, workers, cut);
+        let mut workers = Workers::new(plan, workers, cut, budget);
         let (mut all, mut refused) = (Vec::new(), 0);
         let mut before: Option<i64> = None;
         for batch in &batches {
@@ -316,7 +334,7 @@ fn columns_begin_with_the_window_and_have_nulls_where_the_kind_has_them() {
 
 #[test]
 fn small_pieces_are_put_together_when_state_is_saved() {
-    let mut workers = Workers::new(plan(JoinKind::Inner, tumbling(1000), 0), 1, 1);
+    let mut workers = Workers::new(plan(JoinKind::Inner, tumbling(1000), 0), 1, 1, None);
     let row = |id| Row { key: Some(id), time_us: Some(id), id };
     let sides = [(0..200).map(row).collect(), (0..200).map(row).collect()];
     workers.batch(&Batch { sides, watermark_us: Some(0), after: After::Snapshot(Extent::Full) });
@@ -324,6 +342,36 @@ fn small_pieces_are_put_together_when_state_is_saved() {
     assert!(bytes < 200 * 2 * 3 * 64, "{bytes} bytes for 400 rows");
     let end = Batch { sides: [vec![], vec![]], watermark_us: Some(1000), after: After::Nothing };
     assert_eq!(workers.batch(&end).0.iter().map(RecordBatch::num_rows).sum::<usize>(), 200);
+}
+
+#[test]
+fn rows_leave_memory_until_their_window_closes() {
+    for kind in KINDS {
+        let new = |budget| Workers::new(plan(kind, tumbling(1_000_000), 0), 2, 1000, budget);
+        let (mut roomy, mut tight) = (new(None), new(Some(100_000)));
+        let batch = |ids: std::ops::Range<i64>, after: After| {
+            let row = |id| Row { key: Some(id % 5_000), time_us: Some(id * 100), id };
+            let sides = [ids.clone().map(row).collect(), ids.map(|id| row(id * 2)).collect()];
+            Batch { sides, watermark_us: Some(0), after }
+        };
+        let mut rows = 0;
+        for first in (0..20_000).step_by(2_000) {
+            let after = if first == 6_000 { After::Restart(4) } else { After::Snapshot(Extent::Delta) };
+            let batch = batch(first..first + 2_000, after);
+            assert_eq!(out(kind, &tight.batch(&batch).0), out(kind, &roomy.batch(&batch).0));
+            rows += 4_000;
+            assert_eq!((tight.live(), roomy.live()), (rows, rows));
+        }
+        let size = |workers: &Workers| {
+            let sizes = || workers.steps.iter().map(|step| step.size());
+            (sizes().map(|size| size.keys_cold).sum::<u64>(), sizes().map(|size| size.bytes).sum::<u64>())
+        };
+        let (cold, bytes) = size(&tight);
+        assert!(cold > 30_000 && bytes < 200_000.min(size(&roomy).1 / 3), "{cold} {bytes}");
+        let end = Batch { sides: [vec![], vec![]], watermark_us: Some(i64::MAX), after: After::Nothing };
+        assert_eq!(out(kind, &tight.batch(&end).0), out(kind, &roomy.batch(&end).0), "{kind:?}");
+        assert_eq!((tight.live(), size(&tight).0), (0, 0));
+    }
 }
 
 #[test]
