@@ -4,6 +4,7 @@
 //! stays first. Groups whose key has the event time are kept by that time, and dropped when the
 //! watermark has passed it; others are kept for ever.
 
+mod cold;
 mod order;
 mod rows;
 mod state;
@@ -25,6 +26,7 @@ use super::keys::Keys;
 use super::shuffle::Shuffle;
 use super::{Extent, KeyedPlan, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::{BatchCtx, EventTime};
+use crate::state::cold::{ColdParts, Spill};
 use crate::state::{GroupTable, KeyCodec, StateError};
 
 /// The column that is added.
@@ -101,6 +103,10 @@ impl KeyedPlan for TopPlan {
         matches!(self.when, When::Once(_)).then_some(0)
     }
 
+    fn can_spill(&self) -> bool {
+        true
+    }
+
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {
         Ok(Box::new(Top {
             codec: self.keys.codec().map_err(failed)?,
@@ -114,6 +120,8 @@ impl KeyedPlan for TopPlan {
             closed_us: None,
             closed_copied_us: None,
             spare: Vec::new(),
+            cold: None,
+            batch: 0,
             size: StateSize::default(),
         }))
     }
@@ -135,6 +143,10 @@ struct Top {
     state_schema: SchemaRef,
     /// The bytes of a row that is looked at.
     spare: Vec<u8>,
+    /// Groups that are not in memory; none where all of them must be.
+    cold: Option<ColdParts>,
+    /// Counts batches, where groups may leave memory.
+    batch: u32,
     size: StateSize,
 }
 
@@ -153,6 +165,8 @@ struct Table {
 #[derive(Default)]
 struct Group {
     rows: Vec<Ranked>,
+    /// The batch that touched it last.
+    batch: u32,
     is_touched: bool,
     is_changed: bool,
 }
@@ -171,12 +185,18 @@ enum Place {
     Slot(u32),
 }
 
+impl Place {
+    fn slot(self) -> Option<u32> {
+        match self {
+            Self::Slot(slot) => Some(slot),
+            Self::New(_) => None,
+        }
+    }
+}
+
 impl Group {
     fn slots(&self) -> impl Iterator<Item = u32> + '_ {
-        self.rows.iter().filter_map(|row| match row.place {
-            Place::Slot(slot) => Some(slot),
-            Place::New(_) => None,
-        })
+        self.rows.iter().filter_map(|row| row.place.slot())
     }
 }
 
@@ -249,6 +269,7 @@ impl Top {
             std::mem::swap(&mut bytes, &mut self.spare);
             let place = group.rows.partition_point(|other| other.bytes <= bytes);
             group.rows.insert(place, Ranked { bytes, place: Place::New(row) });
+            group.batch = self.batch;
             if !std::mem::replace(&mut group.is_touched, true) {
                 table.touched.push(id);
             }
@@ -265,6 +286,15 @@ impl Top {
         let closed = std::mem::replace(&mut self.tables, open);
         self.closed_us = self.closed_us.max(Some(watermark_us));
         closed
+    }
+
+    /// Bytes of memory.
+    fn bytes(&self) -> u64 {
+        let groups = || self.tables.values().flat_map(|table| &table.tops);
+        let rows =
+            groups().flat_map(|group| &group.rows).map(|row| row.bytes.capacity() + size_of::<Ranked>());
+        let tables: usize = self.tables.values().map(|table| table.groups.bytes()).sum();
+        (rows.sum::<usize>() + tables + groups().count() * size_of::<Group>() + self.rows.bytes()) as u64
     }
 
     /// Forgets the rows of tables that are gone.
@@ -332,6 +362,7 @@ impl KeyedStep for Top {
 
     fn merge(&mut self, _: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError> {
         self.size = StateSize::default();
+        self.bring(parcels.iter().map(|parcel| &parcel.rows))?;
         parcels.iter().try_for_each(|parcel| self.take_rows(&parcel.rows))
     }
 
@@ -348,8 +379,12 @@ impl KeyedStep for Top {
             table.settle();
         }
         if let Some(watermark_us) = ctx.watermark_us.filter(|_| self.plan.when.time().is_some()) {
+            if is_once {
+                self.bring_closed(watermark_us)?;
+            }
+            self.size.removed = self.close_cold(watermark_us)?;
             let closed = self.close(watermark_us);
-            self.size.removed = closed.values().map(|table| table.groups.len() as u64).sum();
+            self.size.removed += closed.values().map(|table| table.groups.len() as u64).sum::<u64>();
             if is_once {
                 for table in closed.values() {
                     self.ranked(table, &table.sorted(), &mut out)?;
@@ -357,11 +392,20 @@ impl KeyedStep for Top {
             }
             self.let_go(&closed);
         }
+        self.make_room().map_err(StepError::of_state)?;
         Ok(out)
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.set_spill(spill)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
-        state::copy(self, extent)
+        self.copy_first(extent)
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        self.copy_next()
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
@@ -373,12 +417,13 @@ impl KeyedStep for Top {
     }
 
     fn size(&self) -> StateSize {
-        let groups = || self.tables.values().flat_map(|table| &table.tops);
-        let rows: usize = groups().flat_map(|group| &group.rows).map(|row| row.bytes.capacity() + 32).sum();
-        let tables: usize = self.tables.values().map(|table| table.groups.bytes()).sum();
+        let cold = self.cold.as_ref();
+        let keys_cold = cold.map_or(0, ColdParts::keys);
         StateSize {
-            keys: self.tables.values().map(|table| table.groups.len() as u64).sum(),
-            bytes: (rows + tables + groups().count() * size_of::<Group>() + self.rows.bytes()) as u64,
+            keys: self.tables.values().map(|table| table.groups.len() as u64).sum::<u64>() + keys_cold,
+            bytes: self.bytes() + cold.map_or(0, ColdParts::bytes),
+            keys_cold,
+            bytes_cold: cold.map_or(0, ColdParts::file_bytes),
             ..self.size
         }
     }

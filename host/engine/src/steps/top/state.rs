@@ -14,7 +14,7 @@ use super::{Extent, StateChunk, StepError, Table, Top, TopPlan, failed};
 use crate::batch::timestamp_us;
 use crate::steps::shuffle::owned;
 
-const ROWS: &str = "rows";
+pub(super) const ROWS: &str = "rows";
 /// Up to where groups are gone: one row.
 const CLOSED: &str = "closed";
 /// The key of the schema metadata that says what state is about.
@@ -75,6 +75,7 @@ pub(super) fn restore(step: &mut Top, chunk: &StateChunk) -> Result<(), StepErro
         CLOSED if found == closed_schema() => {
             let times = chunk.rows.column(0).as_primitive::<TimestampMicrosecondType>();
             if let Some(closed_us) = times.iter().flatten().max() {
+                step.close_cold(closed_us)?;
                 let closed = step.close(closed_us);
                 step.let_go(&closed);
                 step.closed_copied_us = step.closed_us;
@@ -107,6 +108,8 @@ fn restore_rows(step: &mut Top, chunk: &RecordBatch) -> Result<(), StepError> {
     let ranks = mine.column(mine.num_columns() - 1).as_primitive::<Int64Type>();
     let firsts = filter_record_batch(&mine, &ranks.iter().map(|rank| Some(rank == Some(1))).collect());
     let firsts = bare(step, &firsts.map_err(failed)?)?;
+    // What the file has of them is older.
+    step.bring(std::iter::once(&firsts))?;
     for (time_us, rows) in step.by_time(&firsts)? {
         step.empty_groups(time_us, &rows)?;
     }
@@ -116,7 +119,7 @@ fn restore_rows(step: &mut Top, chunk: &RecordBatch) -> Result<(), StepError> {
         let closed = step.close(closed_us);
         step.let_go(&closed);
     }
-    Ok(())
+    step.make_room().map_err(StepError::of_state)
 }
 
 /// The rows without their ranks.

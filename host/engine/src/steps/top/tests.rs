@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::{BatchId, timestamp_us};
+use crate::state::cold::MemoryBudget;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
@@ -75,11 +76,27 @@ fn plan(when: When, order: &str, n: usize) -> TopPlan {
 struct Workers {
     steps: Vec<Box<dyn KeyedStep>>,
     order: u64,
+    /// Where their scratch files are.
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Workers {
     fn new(plan: &TopPlan, workers: u32) -> Self {
-        Self { steps: (0..workers).map(|worker| plan.build(worker, workers).unwrap()).collect(), order: 0 }
+        let steps = (0..workers).map(|worker| plan.build(worker, workers).unwrap()).collect();
+        Self { steps, order: 0, _dir: None }
+    }
+
+    /// Workers whose groups may take so many bytes of memory, if there is a bound.
+    fn with_budget(plan: &TopPlan, workers: u32, bytes: Option<u64>) -> Self {
+        let mut built = Self::new(plan, workers);
+        let Some(bytes) = bytes else { return built };
+        let (dir, budget) = (tempfile::tempdir().unwrap(), Arc::new(MemoryBudget::new(bytes)));
+        for (worker, step) in built.steps.iter_mut().enumerate() {
+            let path = dir.path().join(format!("{worker}.db"));
+            step.spill_to(Spill { path, budget: Arc::clone(&budget) }).unwrap();
+        }
+        built._dir = Some(dir);
+        built
     }
 
     /// Runs a batch whose chunks go around the workers; answers with rows and the number of late ones.
@@ -104,7 +121,14 @@ impl Workers {
     }
 
     fn snapshot(&mut self, extent: Extent) -> Vec<StateChunk> {
-        self.steps.iter_mut().flat_map(|step| step.snapshot(extent).unwrap()).collect()
+        let mut all = Vec::new();
+        for step in &mut self.steps {
+            all.extend(step.snapshot(extent).unwrap());
+            while let Some(more) = step.snapshot_more().unwrap() {
+                all.extend(more);
+            }
+        }
+        all
     }
 
     fn restore(&mut self, chunks: &[StateChunk]) {
@@ -178,9 +202,9 @@ fn sorted(mut rows: Vec<(Row, i64)>) -> Vec<String> {
     rows.iter().map(|row| format!("{row:?}")).collect()
 }
 
-fn check(when: When, n: usize, workers: u32, batches: &[Batch]) {
+fn check(when: When, n: usize, workers: u32, budget: Option<u64>, batches: &[Batch]) {
     let plan = plan(when, "number desc, text", n);
-    let mut workers = Workers::new(&plan, workers);
+    let mut workers = Workers::with_budget(&plan, workers, budget);
     let mut model = Model::default();
     let mut saved = workers.snapshot(Extent::Full);
     let mut watermark_us = None;
@@ -213,7 +237,7 @@ fn check(when: When, n: usize, workers: u32, batches: &[Batch]) {
         }
         if let Some(number) = batch.restart {
             saved.extend(workers.snapshot(Extent::Delta));
-            workers = Workers::new(&plan, number);
+            workers = Workers::with_budget(&plan, number, budget);
             workers.restore(&saved);
         }
         watermark_us = Some(watermark_us.unwrap_or(0) + batch.watermark_step);
@@ -228,10 +252,12 @@ proptest! {
         kind in 0..3,
         n in 1usize..5,
         workers in prop_oneof![Just(1u32), Just(2), Just(4)],
+        // Nothing stays in memory, or some.
+        budget in proptest::sample::select(vec![None, Some(1), Some(3000)]),
         batches in proptest::collection::vec(a_batch(), 1..8),
     ) {
         let time = EventTime::of_column(0);
-        check([When::Always, When::Until(time), When::Once(time)][kind as usize], n, workers, &batches);
+        check([When::Always, When::Until(time), When::Once(time)][kind as usize], n, workers, budget, &batches);
     }
 }
 
@@ -274,6 +300,38 @@ fn a_delta_holds_only_the_groups_that_changed() {
     assert_eq!(rows(workers.snapshot(Extent::Delta)), 2);
     assert_eq!(rows(workers.snapshot(Extent::Delta)), 0);
     assert_eq!(rows(workers.snapshot(Extent::Full)), 4);
+}
+
+#[test]
+fn groups_leave_memory_and_come_back_with_their_rows_in_order() {
+    let time = EventTime::of_column(0);
+    for when in [When::Always, When::Once(time)] {
+        let plan = plan(when, "number desc", 3);
+        let mut roomy = Workers::new(&plan, 2);
+        let mut tight = Workers::with_budget(&plan, 2, Some(200_000));
+        let rows = |keys: std::ops::Range<i64>, number: f64| -> Vec<Vec<Row>> {
+            let rows: Vec<Row> = keys.map(|key| row(&format!("key {key}"), number, key)).collect();
+            rows.chunks(900).map(<[Row]>::to_vec).collect()
+        };
+        for (keys, number) in
+            [(0..4_000, 1.0), (4_000..8_000, 5.0), (0..8_000, 1.0), (1_000..5_000, 3.0), (0..50, 0.0)]
+        {
+            let chunks = rows(keys, number);
+            assert_eq!(tight.run(Some(0), &chunks), roomy.run(Some(0), &chunks));
+        }
+        let bytes = |workers: &Workers| workers.steps.iter().map(|step| step.size().bytes).sum::<u64>();
+        let cold: u64 = tight.steps.iter().map(|step| step.size().keys_cold).sum();
+        assert!(cold > 6_000 && bytes(&tight) < 300_000, "{cold} {} {}", bytes(&tight), bytes(&roomy));
+        let mut again = Workers::with_budget(&plan, 1, Some(200_000));
+        again.restore(&tight.snapshot(Extent::Full));
+        assert_eq!(again.steps[0].size().keys, 8_000);
+        assert!(bytes(&again) < 300_000, "{}", bytes(&again));
+        let chunks = rows(0..8_000, 2.0);
+        let expected = sorted(roomy.run(Some(0), &chunks).0);
+        assert_eq!(sorted(again.run(Some(0), &chunks).0), expected);
+        assert_eq!(sorted(again.run(Some(1), &[]).0), sorted(roomy.run(Some(1), &[]).0));
+        assert_eq!(again.steps[0].size().keys, if when == When::Always { 8_000 } else { 0 });
+    }
 }
 
 #[test]
