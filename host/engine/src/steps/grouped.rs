@@ -147,9 +147,9 @@ impl KeyedPlan for GroupedPlan {
     }
 
     fn can_spill(&self) -> bool {
-        self.count.is_none()
-            && !is_session(&self.config)
-            && Aggregate::new(self.config.clone()).is_ok_and(|step| step.can_spill())
+        self.count.is_some()
+            || is_session(&self.config)
+            || Aggregate::new(self.config.clone()).is_ok_and(|step| step.can_spill())
     }
 
     fn build(&self, worker: u32, workers: u32) -> Result<Box<dyn KeyedStep>, StepError> {

@@ -3,6 +3,7 @@
 //! Which row of its key a row is, is known only where all of them come together: rows go to the worker
 //! that owns their key as they are.
 
+mod cold;
 mod snapshot;
 mod step;
 mod table;

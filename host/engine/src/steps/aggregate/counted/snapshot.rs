@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::step::Counted;
 use crate::state::StateError;
+use crate::state::cold::Unlisted;
 use crate::steps::aggregate::PIECE_ROWS;
 use crate::steps::aggregate::table::failed;
 use crate::steps::shuffle::owned;
@@ -54,6 +55,24 @@ fn copy_keys(step: &Counted, groups: &[u32]) -> Result<Vec<StateChunk>, StateErr
     Ok(chunks)
 }
 
+/// Keys of the scratch file with their counts of rows and their panes, as chunks.
+pub(super) fn chunks(
+    step: &Counted,
+    keys: &BinaryArray,
+    rows: ArrayRef,
+    panes: Unlisted,
+) -> Result<Vec<StateChunk>, StateError> {
+    let mut columns = step.codec.decode(keys)?;
+    columns.push(rows);
+    let mut chunks = vec![chunk(KEYS, keys_schema(step), columns)?];
+    if !panes.keys.is_empty() {
+        let mut columns = step.codec.decode(&panes.keys)?;
+        columns.extend(panes.columns);
+        chunks.push(chunk(PANES, panes_schema(step), columns)?);
+    }
+    Ok(chunks)
+}
+
 fn chunk(table: &str, schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<StateChunk, StateError> {
     Ok(StateChunk { table: table.to_owned(), rows: RecordBatch::try_new(schema, columns)? })
 }
@@ -79,12 +98,15 @@ pub(super) fn restore(step: &mut Counted, chunk: &StateChunk) -> Result<(), Step
     let keys = encode(step, &chunk.rows)?;
     let rows = owned(&chunk.rows, &keys, step.plan.config.worker, step.plan.config.workers)?;
     let keys = encode(step, &rows)?;
+    // What the file has of them is older, or lacks the panes.
+    step.bring(std::slice::from_ref(&keys)).map_err(StepError::of_state)?;
     let restored = if chunk.table == KEYS {
         step.state.restore_counts(&keys, rows.column(count).as_primitive::<Int64Type>().values())
     } else {
         step.state.restore_panes(&keys, &rows.columns()[count..])
     };
-    restored.map_err(failed)
+    restored.map_err(failed)?;
+    step.make_room().map_err(StepError::of_state)
 }
 
 fn key_fields(step: &Counted) -> Vec<FieldRef> {

@@ -7,10 +7,12 @@ use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
 use millstream_wasm::Observer;
 
+use super::cold::Cold;
 use super::snapshot;
 use super::table::{Cut, Full, Table, Taken};
 use crate::batch::BatchCtx;
 use crate::state::accumulators::Accumulator;
+use crate::state::cold::Spill;
 use crate::state::{GroupTable, KeyCodec, StateError};
 use crate::steps::aggregate::config::{
     AggregateConfig, AggregateError, Emit, FunctionCall, FunctionConfig, Plan, deal, result_columns,
@@ -58,6 +60,8 @@ pub struct Counted {
     pub(super) codec: KeyCodec,
     shuffle: Shuffle,
     pub(super) state: Table,
+    /// Keys that are not in memory; none where all of them must be.
+    pub(super) cold: Option<Cold>,
     due: Vec<RecordBatch>,
     size: StateSize,
 }
@@ -96,6 +100,7 @@ impl Counted {
             shuffle: Shuffle::new(plan.config.workers),
             state: Table::new(&|| plan.accumulators())?,
             plan,
+            cold: None,
             cut,
             emit,
             times,
@@ -264,6 +269,12 @@ impl KeyedStep for Counted {
     fn merge(&mut self, ctx: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError> {
         self.plan.set_clock(ctx);
         self.size = StateSize::default();
+        if self.cold.is_some() {
+            let encode =
+                |parcel: &Parcel| self.codec.encode(&self.keys(&parcel.rows), parcel.rows.num_rows());
+            let keys = parcels.iter().map(encode).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            self.bring(&keys).map_err(StepError::of_state)?;
+        }
         parcels.iter().try_for_each(|parcel| self.take_rows(&parcel.rows))
     }
 
@@ -277,12 +288,22 @@ impl KeyedStep for Counted {
             }
         }
         self.size.updated = self.state.touched().len() as u64;
+        self.note_touched();
         self.state.settle(&|| self.plan.accumulators()).map_err(failed)?;
+        self.make_room().map_err(StepError::of_state)?;
         Ok(results)
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.set_spill(spill).map_err(StepError::of_state)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
-        snapshot::copy(self, extent)
+        self.copy_first(extent)
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        self.copy_next()
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
@@ -295,7 +316,15 @@ impl KeyedStep for Counted {
     }
 
     fn size(&self) -> StateSize {
-        StateSize { keys: self.state.groups().len() as u64, bytes: self.state.bytes() as u64, ..self.size }
+        let cold = self.cold.as_ref();
+        let keys_cold = cold.map_or(0, Cold::keys);
+        StateSize {
+            keys: self.state.groups().len() as u64 + keys_cold,
+            bytes: self.state.bytes() as u64 + cold.map_or(0, Cold::bytes),
+            keys_cold,
+            bytes_cold: cold.map_or(0, Cold::file_bytes),
+            ..self.size
+        }
     }
 }
 

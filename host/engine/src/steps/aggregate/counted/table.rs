@@ -99,6 +99,36 @@ impl Table {
         &self.changed
     }
 
+    /// Whether a key changed since the last snapshot.
+    pub(super) fn is_changed(&self, group: u32) -> bool {
+        self.is_changed[group as usize]
+    }
+
+    /// A table with these keys alone, which ascend and become 0, 1 and so on, between batches.
+    pub(super) fn part(&self, groups: &[u32], make: Make<'_>) -> Result<Self, StateError> {
+        let mut part = Self::new(make)?;
+        part.find(&KeyColumn::Bytes(self.groups.keys().gather(groups)?))?;
+        let of_group = |group: &u32| self.counters[*group as usize].slots.iter().copied();
+        let from: Vec<u32> = groups.iter().flat_map(of_group).collect();
+        part.slots = from.len();
+        let to: Vec<u32> = (0..from.len() as u32).collect();
+        for (new, old) in part.accumulators.iter_mut().zip(&self.accumulators) {
+            new.resize(from.len());
+            new.merge(&to, &old.state(&from)?)?;
+        }
+        let mut next = 0u32..;
+        for (new, group) in (0u32..).zip(groups) {
+            let old = &self.counters[*group as usize];
+            let slots = next.by_ref().take(old.slots.len()).collect();
+            part.counters[new as usize] = Counter { rows: old.rows, slots };
+            if self.is_changed(*group) {
+                part.is_changed[new as usize] = true;
+                part.changed.push(new);
+            }
+        }
+        Ok(part)
+    }
+
     /// Sets `ids` to the keys' groups.
     fn find(&mut self, keys: &KeyColumn) -> Result<(), StateError> {
         self.groups.groups(keys, &mut self.ids)?;
@@ -262,6 +292,8 @@ impl Table {
         self.groups.bytes()
             + values
             + self.counters.capacity() * size_of::<Counter>()
-            + slots * size_of::<u32>()
+            + (slots + self.changed.capacity() + self.touched.capacity()) * size_of::<u32>()
+            + self.is_changed.capacity()
+            + self.is_touched.capacity()
     }
 }

@@ -3,6 +3,7 @@
 //! With several workers each one makes sessions of the rows that it has; what they have in common is
 //! connected again by the worker that owns the key.
 
+mod cold;
 mod step;
 mod table;
 

@@ -9,8 +9,10 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
 use millstream_wasm::Observer;
 
+use super::cold::Cold;
 use super::table::{Refused, Session, Table, Values};
 use crate::batch::{BatchCtx, DeadLetterKind, EventTime, timestamp_us};
+use crate::state::cold::Spill;
 use crate::state::{KeyCodec, KeyColumn, StateError, key_group, owner};
 use crate::steps::aggregate::Deaf;
 use crate::steps::aggregate::config::{
@@ -22,19 +24,21 @@ use crate::steps::on_time::{show, without_time};
 use crate::steps::shuffle::owned;
 use crate::steps::{Extent, KeyedStep, Parcel, RejectedRow, StateChunk, StateSize, StepError};
 
-const SESSIONS: &str = "sessions";
+pub(super) const SESSIONS: &str = "sessions";
 const CLOSED: &str = "closed";
 
 /// An aggregation over session windows.
 pub struct Sessions {
-    plan: Plan,
+    pub(super) plan: Plan,
     gap: Gap,
     time: EventTime,
     lateness_us: i64,
-    codec: KeyCodec,
-    state: Table,
-    /// With several workers, what this one gathers in the current batch.
-    gathered: Table,
+    pub(super) codec: KeyCodec,
+    pub(super) state: Table,
+    /// What this worker gathers in the current batch, where rows do not go straight into the state.
+    pub(super) gathered: Table,
+    /// Keys that are not in memory; none where all of them must be.
+    pub(super) cold: Option<Cold>,
     /// Sessions that end here or before are closed, and their results have been given.
     closed_us: Option<i64>,
     /// The current batch has closed the sessions that it closes.
@@ -42,7 +46,7 @@ pub struct Sessions {
     due: Vec<RecordBatch>,
     size: StateSize,
     /// Start, end, keys and states of functions.
-    state_schema: SchemaRef,
+    pub(super) state_schema: SchemaRef,
 }
 
 impl Sessions {
@@ -77,6 +81,7 @@ impl Sessions {
             closed_us: None,
             begun: false,
             due: Vec::new(),
+            cold: None,
             size: StateSize::default(),
             state_schema,
         })
@@ -98,16 +103,18 @@ impl Sessions {
         let closed_us = ctx.watermark_us.map(|us| us.saturating_sub(self.lateness_us));
         if let Some(until_us) = self.closed_us {
             // What a checkpoint brought back of sessions that were closed after it was full.
+            self.wake(until_us).map_err(StepError::of_state)?;
             drop(self.state.close(until_us));
         }
         let closed_us = closed_us.max(self.closed_us);
         if let Some(until_us) = closed_us {
+            self.wake(until_us).map_err(StepError::of_state)?;
             let closed = self.state.close(until_us);
             self.size.removed = closed.len() as u64;
             if !closed.is_empty() {
                 self.due.push(self.results(closed)?);
             }
-            self.state.shrink(&|| self.plan.accumulators()).map_err(failed)?;
+            self.shrink().map_err(StepError::of_state)?;
         }
         self.closed_us = closed_us;
         Ok(())
@@ -199,7 +206,8 @@ impl Sessions {
         let encoded = self.codec.encode(&keys, rows.num_rows()).map_err(failed)?;
         let starts = self.time.times(rows);
         let values = Values::Arguments(functions, &arguments);
-        let alone = self.plan.config.workers == 1;
+        // Not straight where keys may have to be brought back first, which is done for those of a batch at once.
+        let alone = self.plan.config.workers == 1 && self.cold.is_none();
         let table = if alone { &mut self.state } else { &mut self.gathered };
         if !self.plan.calls_plugins() {
             table.take(&encoded, starts.values(), ends_us, &values).map_err(failed)?;
@@ -237,6 +245,28 @@ impl Sessions {
             columns.extend(accumulator.state(&slots)?);
         }
         Ok(RecordBatch::try_new(Arc::clone(&self.state_schema), columns)?)
+    }
+}
+
+impl Sessions {
+    /// Copies what is in memory.
+    pub(super) fn copy_memory(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
+        let mut chunks = Vec::new();
+        if self.closed_us.is_some() {
+            let column: ArrayRef =
+                Arc::new(TimestampMicrosecondArray::from(vec![self.closed_us]).with_timezone("UTC"));
+            let rows = RecordBatch::try_new(closed_schema(), vec![column]).map_err(failed)?;
+            chunks.push(StateChunk { table: CLOSED.into(), rows });
+        }
+        let sessions: Vec<(u32, Session)> = match extent {
+            Extent::Full => self.state.all().collect(),
+            Extent::Delta => self.state.changed().collect(),
+        };
+        if !sessions.is_empty() {
+            chunks.push(StateChunk { table: SESSIONS.into(), rows: self.copy(&sessions).map_err(failed)? });
+        }
+        self.state.mark_copied();
+        Ok(chunks)
     }
 }
 
@@ -294,39 +324,27 @@ impl KeyedStep for Sessions {
 
     fn merge(&mut self, ctx: &BatchCtx, parcels: &[Parcel]) -> Result<(), StepError> {
         self.begin(ctx)?;
-        for Parcel { rows, .. } in parcels.iter().filter(|parcel| parcel.rows.num_rows() > 0) {
-            let time =
-                |column: usize| rows.column(column).as_primitive::<TimestampMicrosecondType>().values();
-            let keys = KeyColumn::Bytes(rows.column(2).as_binary::<i32>().clone());
-            let states = Values::States(&rows.columns()[3..]);
-            self.state.take(&keys, time(0), time(1), &states).map_err(failed)?;
-        }
-        Ok(())
+        let gathered = parcels.iter().map(|parcel| &parcel.rows).filter(|rows| rows.num_rows() > 0);
+        self.take_gathered(&gathered.collect::<Vec<_>>()).map_err(StepError::of_state)
     }
 
     fn emit(&mut self, ctx: &BatchCtx) -> Result<Vec<RecordBatch>, StepError> {
         self.begin(ctx)?;
         self.begun = false;
+        self.make_room().map_err(StepError::of_state)?;
         Ok(std::mem::take(&mut self.due))
     }
 
+    fn spill_to(&mut self, spill: Spill) -> Result<(), StepError> {
+        self.set_spill(spill).map_err(StepError::of_state)
+    }
+
     fn snapshot(&mut self, extent: Extent) -> Result<Vec<StateChunk>, StepError> {
-        let mut chunks = Vec::new();
-        if self.closed_us.is_some() {
-            let column: ArrayRef =
-                Arc::new(TimestampMicrosecondArray::from(vec![self.closed_us]).with_timezone("UTC"));
-            let rows = RecordBatch::try_new(closed_schema(), vec![column]).map_err(failed)?;
-            chunks.push(StateChunk { table: CLOSED.into(), rows });
-        }
-        let sessions: Vec<(u32, Session)> = match extent {
-            Extent::Full => self.state.all().collect(),
-            Extent::Delta => self.state.changed().collect(),
-        };
-        if !sessions.is_empty() {
-            chunks.push(StateChunk { table: SESSIONS.into(), rows: self.copy(&sessions).map_err(failed)? });
-        }
-        self.state.mark_copied();
-        Ok(chunks)
+        self.copy_first(extent)
+    }
+
+    fn snapshot_more(&mut self) -> Result<Option<Vec<StateChunk>>, StepError> {
+        self.copy_next()
     }
 
     fn restore(&mut self, chunk: &StateChunk) -> Result<(), StepError> {
@@ -353,9 +371,12 @@ impl KeyedStep for Sessions {
         let keys = encode(&self.codec, &rows)?;
         let (starts, ends) = (time(&rows, 0), time(&rows, 1));
         let states = &rows.columns()[key_columns.end..];
+        // What the file has of them is older.
+        self.bring(std::slice::from_ref(&keys)).map_err(StepError::of_state)?;
         self.state.replace(&keys, starts.values(), ends.values(), states).map_err(failed)?;
+        self.note_touched();
         self.state.mark_copied();
-        Ok(())
+        self.make_room().map_err(StepError::of_state)
     }
 
     fn look(&mut self) -> Result<Vec<StateChunk>, StepError> {
@@ -364,15 +385,19 @@ impl KeyedStep for Sessions {
     }
 
     fn size(&self) -> StateSize {
+        let cold = self.cold.as_ref();
+        let keys_cold = cold.map_or(0, Cold::sessions);
         StateSize {
-            keys: self.state.len() as u64,
-            bytes: (self.state.bytes() + self.gathered.bytes()) as u64,
+            keys: self.state.len() as u64 + keys_cold,
+            bytes: (self.state.bytes() + self.gathered.bytes()) as u64 + cold.map_or(0, Cold::bytes),
+            keys_cold,
+            bytes_cold: cold.map_or(0, Cold::file_bytes),
             ..self.size
         }
     }
 }
 
-fn bounds(sessions: &[(u32, Session)]) -> Vec<ArrayRef> {
+pub(super) fn bounds(sessions: &[(u32, Session)]) -> Vec<ArrayRef> {
     let column = |time: fn(&Session) -> i64| {
         let times = sessions.iter().map(|(_, session)| time(session));
         Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")) as ArrayRef

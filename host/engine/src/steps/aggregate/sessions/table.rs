@@ -76,6 +76,32 @@ impl Table {
         &self.accumulators
     }
 
+    /// The sessions of a group, by start.
+    pub(super) fn of_group(&self, group: u32) -> &[Session] {
+        &self.sessions[group as usize]
+    }
+
+    /// The sessions of groups, each with its own.
+    pub(super) fn of_groups(&self, groups: &[u32]) -> Vec<(u32, Session)> {
+        let with_group = |group: u32| self.of_group(group).iter().map(move |session| (group, *session));
+        groups.iter().flat_map(|group| with_group(*group)).collect()
+    }
+
+    /// The groups that have sessions.
+    pub(super) fn occupied(&self) -> Vec<u32> {
+        (0u32..).zip(&self.sessions).filter(|(_, list)| !list.is_empty()).map(|(group, _)| group).collect()
+    }
+
+    /// The groups of the rows that were taken last.
+    pub(super) fn taken(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Whether a session changed since `mark_copied`.
+    pub(super) fn is_changed(&self, session: &Session) -> bool {
+        self.changed[session.slot as usize]
+    }
+
     /// Every session with its group, by group and start.
     pub(super) fn all(&self) -> impl Iterator<Item = (u32, Session)> {
         (0u32..)
@@ -85,7 +111,7 @@ impl Table {
 
     /// Those that changed since `mark_copied`.
     pub(super) fn changed(&self) -> impl Iterator<Item = (u32, Session)> {
-        self.all().filter(|(_, session)| self.changed[session.slot as usize])
+        self.all().filter(|(_, session)| self.is_changed(session))
     }
 
     pub(super) fn mark_copied(&mut self) {
@@ -145,9 +171,26 @@ impl Table {
         Ok(None)
     }
 
+    /// Takes sessions of groups that have none here, and that have not changed.
+    pub(super) fn take_back(
+        &mut self,
+        keys: &KeyColumn,
+        starts_us: &[i64],
+        ends_us: &[i64],
+        states: &[ArrayRef],
+    ) -> Result<(), StateError> {
+        let first = self.slots;
+        self.take(keys, starts_us, ends_us, &Values::States(states))?;
+        self.changed[first..].fill(false);
+        Ok(())
+    }
+
     /// Adds all of its sessions to those of another table.
     pub(super) fn pour(&self, into: &mut Self) -> Result<(), StateError> {
-        let sessions: Vec<(u32, Session)> = self.all().collect();
+        self.pour_those(&self.all().collect::<Vec<_>>(), into)
+    }
+
+    fn pour_those(&self, sessions: &[(u32, Session)], into: &mut Self) -> Result<(), StateError> {
         let groups: Vec<u32> = sessions.iter().map(|(group, _)| *group).collect();
         let slots: Vec<u32> = sessions.iter().map(|(_, session)| session.slot).collect();
         let keys = KeyColumn::Bytes(self.groups.keys().gather(&groups)?);
@@ -232,23 +275,25 @@ impl Table {
         closed
     }
 
-    /// Makes the table anew when most of it is dead.
-    pub(super) fn shrink(&mut self, make: Make<'_>) -> Result<(), StateError> {
-        if self.slots < 2 * self.live + DEAD_MAX {
-            return Ok(());
-        }
-        let changed: Vec<bool> = self.all().map(|(_, session)| self.changed[session.slot as usize]).collect();
-        let mut fresh = Self::new(make)?;
-        self.pour(&mut fresh)?;
-        *self = fresh;
+    /// Whether most of it is dead.
+    pub(super) fn is_wasteful(&self) -> bool {
+        self.slots >= 2 * self.live + DEAD_MAX
+    }
+
+    /// A table with the sessions of these groups alone, which become 0, 1 and so on; each has some.
+    pub(super) fn part(&self, groups: &[u32], make: Make<'_>) -> Result<Self, StateError> {
+        let sessions = self.of_groups(groups);
+        let mut part = Self::new(make)?;
+        self.pour_those(&sessions, &mut part)?;
         // Slots were given in the order of the sessions.
-        self.changed = changed;
-        Ok(())
+        part.changed = sessions.iter().map(|(_, session)| self.is_changed(session)).collect();
+        Ok(part)
     }
 
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
-        let lists = self.sessions.capacity() * size_of::<Vec<Session>>() + self.live * size_of::<Session>();
+        let sessions: usize = self.sessions.iter().map(Vec::capacity).sum();
+        let lists = self.sessions.capacity() * size_of::<Vec<Session>>() + sessions * size_of::<Session>();
         let values: usize = self.accumulators.iter().map(|accumulator| accumulator.bytes()).sum();
         self.groups.bytes() + lists + values + self.changed.capacity()
     }

@@ -1,11 +1,14 @@
 //! Count windows against a plain model: the list of each key's rows, cut where it says so.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::super::*;
 use super::harness::*;
+use crate::state::cold::{MemoryBudget, Spill};
 use crate::steps::{KeyedStep, Parcel};
 
 const CALLS: &[Call] = &[
@@ -94,9 +97,35 @@ fn a_batch() -> impl Strategy<Value = Batch> {
         .prop_map(|(chunks, restart)| Batch { chunks, restart })
 }
 
-fn check(count: CountConfig, emit: Emit, workers: u32, batches: &[Batch]) {
-    let build =
-        |workers| (0..workers).map(|worker| counted(count, emit, worker, workers)).collect::<Vec<_>>();
+/// Workers whose keys may take so many bytes of memory, if there is a bound.
+fn build(count: CountConfig, emit: Emit, workers: u32, room: Option<(&Path, u64)>) -> Vec<Counted> {
+    let mut steps: Vec<_> = (0..workers).map(|worker| counted(count, emit, worker, workers)).collect();
+    if let Some((dir, bytes)) = room {
+        let budget = Arc::new(MemoryBudget::new(bytes));
+        for (worker, step) in steps.iter_mut().enumerate() {
+            let path = dir.join(format!("{worker}.db"));
+            step.spill_to(Spill { path, budget: Arc::clone(&budget) }).unwrap();
+        }
+    }
+    steps
+}
+
+/// All pieces of a snapshot.
+fn snapshot(steps: &mut [Counted], extent: Extent) -> Vec<StateChunk> {
+    let mut all = Vec::new();
+    for step in steps {
+        all.extend(step.snapshot(extent).unwrap());
+        while let Some(more) = step.snapshot_more().unwrap() {
+            all.extend(more);
+        }
+    }
+    all
+}
+
+fn check(count: CountConfig, emit: Emit, workers: u32, budget: Option<u64>, batches: &[Batch]) {
+    let dirs: Vec<TempDir> = (0..=batches.len()).map(|_| tempfile::tempdir().unwrap()).collect();
+    let mut attempts = dirs.iter().map(|dir| budget.map(|bytes| (dir.path(), bytes)));
+    let mut build = |workers| build(count, emit, workers, attempts.next().unwrap());
     let (size, every) = (count.size as usize, count.every as usize);
     let mut steps = build(workers);
     let mut saved: Vec<StateChunk> = Vec::new();
@@ -130,7 +159,7 @@ fn check(count: CountConfig, emit: Emit, workers: u32, batches: &[Batch]) {
             if full {
                 saved.clear();
             }
-            saved.extend(steps.iter_mut().flat_map(|step| step.snapshot(extent).unwrap()));
+            saved.extend(snapshot(&mut steps, extent));
             steps = build(workers);
             for step in &mut steps {
                 saved.iter().for_each(|chunk| step.restore(chunk).unwrap());
@@ -148,10 +177,12 @@ proptest! {
         update in any::<bool>(),
         times in any::<bool>(),
         workers in prop_oneof![Just(1u32), Just(2), Just(4)],
+        // Nothing stays in memory, or some.
+        budget in proptest::sample::select(vec![None, Some(1), Some(6000)]),
         batches in proptest::collection::vec(a_batch(), 1..6),
     ) {
         let emit = if update && size == every { Emit::Update } else { Emit::Final };
-        check(CountConfig { size, every, time: times.then_some(TIME) }, emit, workers, &batches);
+        check(CountConfig { size, every, time: times.then_some(TIME) }, emit, workers, budget, &batches);
     }
 }
 
@@ -166,6 +197,35 @@ fn many_full_windows_leave_no_memory_behind() {
     let first = (0..5).map(|_| bytes(&mut steps)).max().unwrap();
     let last = (0..20).map(|_| bytes(&mut steps)).max().unwrap();
     assert!(last <= first, "{first} bytes became {last}");
+}
+
+#[test]
+fn keys_leave_memory_and_go_on_where_they_were() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    for (emit, size, every) in [(Emit::Final, 3, 1), (Emit::Update, 4, 4)] {
+        let count = CountConfig { size, every, time: None };
+        let mut roomy = build(count, emit, 2, None);
+        let mut tight = build(count, emit, 2, Some((dirs[0].path(), 300_000)));
+        let rows = |keys: std::ops::Range<i64>| -> Vec<Vec<Row>> {
+            let rows: Vec<Row> = keys.map(|n| row(0, &format!("key {}", n % 6_000), n)).collect();
+            rows.chunks(900).map(<[Row]>::to_vec).collect()
+        };
+        for keys in [0..4_000, 4_000..8_000, 8_000..12_000, 12_000..12_100, 100..5_000] {
+            let chunks = rows(keys);
+            assert_eq!(run(&mut tight, &chunks), run(&mut roomy, &chunks));
+        }
+        let bytes = |steps: &[Counted]| steps.iter().map(|step| step.size().bytes).sum::<u64>();
+        let keys = |steps: &[Counted]| steps.iter().map(|step| step.size().keys).sum::<u64>();
+        let cold: u64 = tight.iter().map(|step| step.size().keys_cold).sum();
+        assert!(cold > 4_000 && bytes(&tight) < bytes(&roomy) / 2, "{cold} {}", bytes(&tight));
+        assert_eq!((keys(&tight), keys(&roomy)), (6_000, 6_000));
+        let saved = snapshot(&mut tight, Extent::Full);
+        let mut again = build(count, emit, 1, Some((dirs[1].path(), 300_000)));
+        saved.iter().for_each(|chunk| again[0].restore(chunk).unwrap());
+        assert!(keys(&again) == 6_000 && bytes(&again) < 500_000, "{}", bytes(&again));
+        let chunks = rows(0..6_000);
+        assert_eq!(run(&mut again, &chunks), run(&mut roomy, &chunks));
+    }
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Session windows against a plain model: a list of intervals with their rows, for each key.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::super::*;
 use super::harness::*;
 use crate::batch::EventTime;
+use crate::state::cold::{MemoryBudget, Spill};
 use crate::steps::{KeyedStep, Parcel};
 
 const CALLS: &[Call] = &[
@@ -100,9 +103,35 @@ fn a_batch() -> impl Strategy<Value = Batch> {
     })
 }
 
-fn check(gap: Gap, lateness: i64, workers: u32, batches: &[Batch]) {
-    let build =
-        |workers| (0..workers).map(|worker| sessions(gap, lateness, worker, workers)).collect::<Vec<_>>();
+/// Workers whose sessions may take so many bytes of memory, if there is a bound.
+fn build(gap: Gap, lateness: i64, workers: u32, room: Option<(&Path, u64)>) -> Vec<Sessions> {
+    let mut steps: Vec<_> = (0..workers).map(|worker| sessions(gap, lateness, worker, workers)).collect();
+    if let Some((dir, bytes)) = room {
+        let budget = Arc::new(MemoryBudget::new(bytes));
+        for (worker, step) in steps.iter_mut().enumerate() {
+            let path = dir.join(format!("{worker}.db"));
+            step.spill_to(Spill { path, budget: Arc::clone(&budget) }).unwrap();
+        }
+    }
+    steps
+}
+
+/// All pieces of a snapshot.
+fn snapshot(steps: &mut [Sessions], extent: Extent) -> Vec<StateChunk> {
+    let mut all = Vec::new();
+    for step in steps {
+        all.extend(step.snapshot(extent).unwrap());
+        while let Some(more) = step.snapshot_more().unwrap() {
+            all.extend(more);
+        }
+    }
+    all
+}
+
+fn check(gap: Gap, lateness: i64, workers: u32, budget: Option<u64>, batches: &[Batch]) {
+    let dirs: Vec<TempDir> = (0..=batches.len()).map(|_| tempfile::tempdir().unwrap()).collect();
+    let mut attempts = dirs.iter().map(|dir| budget.map(|bytes| (dir.path(), bytes)));
+    let mut build = |workers| build(gap, lateness, workers, attempts.next().unwrap());
     let mut steps = build(workers);
     let mut saved: Vec<StateChunk> = Vec::new();
     let mut model: BTreeMap<Option<String>, Vec<Open>> = BTreeMap::new();
@@ -151,7 +180,7 @@ fn check(gap: Gap, lateness: i64, workers: u32, batches: &[Batch]) {
             if full {
                 saved.clear();
             }
-            saved.extend(steps.iter_mut().flat_map(|step| step.snapshot(extent).unwrap()));
+            saved.extend(snapshot(&mut steps, extent));
             steps = build(workers);
             for step in &mut steps {
                 saved.iter().for_each(|chunk| step.restore(chunk).unwrap());
@@ -169,9 +198,11 @@ proptest! {
         gap in prop_oneof![Just(Gap::Fixed(1)), Just(Gap::Fixed(5)), Just(Gap::Column(INT))],
         lateness in 0i64..8,
         workers in prop_oneof![Just(1u32), Just(2), Just(4)],
+        // Nothing stays in memory, or some.
+        budget in proptest::sample::select(vec![None, Some(1), Some(6000)]),
         batches in proptest::collection::vec(a_batch(), 1..8),
     ) {
-        check(gap, lateness, workers, &batches);
+        check(gap, lateness, workers, budget, &batches);
     }
 }
 
@@ -200,6 +231,43 @@ fn a_table_that_is_mostly_dead_is_made_anew() {
     assert!(steps[0].size().bytes < large / 4, "{} of {large} bytes", steps[0].size().bytes);
     let (results, _) = run(&mut steps, Some(5000), &[]);
     assert_eq!(results, [["1000", "1010", "\"last\"", "1", "5", "\"last\"", "0"]]);
+}
+
+#[test]
+fn sessions_leave_memory_grow_there_and_close_in_time() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut roomy = build(Gap::Fixed(100), 0, 2, None);
+    let mut tight = build(Gap::Fixed(100), 0, 2, Some((dirs[0].path(), 300_000)));
+    let rows = |keys: std::ops::Range<i64>, time: i64| -> Vec<Vec<Row>> {
+        let rows: Vec<Row> = keys.map(|key| row(time, &format!("key {key}"), key)).collect();
+        rows.chunks(900).map(<[Row]>::to_vec).collect()
+    };
+    let keys = |steps: &[Sessions]| steps.iter().map(|step| step.size().keys).sum::<u64>();
+    let bytes = |steps: &[Sessions]| steps.iter().map(|step| step.size().bytes).sum::<u64>();
+    let mut both = |tight: &mut Vec<Sessions>, watermark_us: i64, chunks: &[Vec<Row>]| {
+        let expected = run(&mut roomy, Some(watermark_us), chunks);
+        assert_eq!(run(tight, Some(watermark_us), chunks), expected);
+        assert_eq!(keys(tight), keys(&roomy));
+        (expected.0.len(), bytes(&roomy))
+    };
+    // Those of the first keys end at 110 and at 410, others at 120 to 150; a hundred of them go on until 205.
+    let mut all = 0;
+    for (first, time) in [(0, 10), (2_000, 20), (4_000, 30), (6_000, 40), (8_000, 50)] {
+        (_, all) = both(&mut tight, 0, &rows(first..first + 2_000, time));
+    }
+    both(&mut tight, 0, &rows(0..2_000, 310));
+    both(&mut tight, 0, &rows(2_000..2_100, 105));
+    let cold: u64 = tight.iter().map(|step| step.size().keys_cold).sum();
+    assert!(cold > 9_000 && bytes(&tight) < 500_000.min(all / 3), "{cold} {} of {all}", bytes(&tight));
+    let saved = snapshot(&mut tight, Extent::Full);
+    tight = build(Gap::Fixed(100), 0, 1, Some((dirs[1].path(), 300_000)));
+    tight.iter_mut().for_each(|step| saved.iter().for_each(|chunk| step.restore(chunk).unwrap()));
+    for (watermark_us, closed) in
+        [(109, 0), (110, 2_000), (130, 3_900), (150, 4_000), (204, 0), (205, 100), (410, 2_000)]
+    {
+        assert_eq!(both(&mut tight, watermark_us, &[]).0, closed, "{watermark_us}");
+    }
+    assert_eq!((keys(&tight), tight[0].size().keys_cold), (0, 0));
 }
 
 #[test]
