@@ -10,16 +10,14 @@ use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch};
 use arrow_select::concat::concat;
 use arrow_select::interleave::interleave;
 
-use super::config::Plan;
+use super::config::{Emit, Plan};
+use super::early;
 use super::table::Table;
 use super::{Aggregate, PIECE_ROWS, Tables, runs, snapshot};
-use crate::state::cold::{ColdParts, ColdRows, Copied, Cursor, Payload, Spill};
+use crate::state::cold::{ColdLog, ColdParts, ColdRows, Copied, Cursor, Payload, Recent, Spill};
 use crate::state::{KeyColumn, StateError};
 use crate::steps::{Extent, StateChunk, StepError};
 use crate::windows::Window;
-
-/// Batches after which a group is as old as can be.
-const AGE_MAX: usize = 64;
 
 /// The states of an aggregation's functions, as they are in the file.
 pub(super) fn payload(plan: &Plan) -> Result<Payload, StateError> {
@@ -32,6 +30,10 @@ impl Aggregate {
     pub(super) fn set_spill(&mut self, spill: Spill) -> Result<(), StepError> {
         let payload = payload(&self.plan).map_err(stored)?;
         self.cold = Some(ColdParts::new(payload, spill));
+        if matches!(self.plan.config.emit, Emit::Early(_)) {
+            // Keys and nothing else.
+            self.untold = Some(ColdLog::new(Arc::new(Payload::new([]).map_err(stored)?)));
+        }
         Ok(())
     }
 
@@ -69,6 +71,17 @@ impl Aggregate {
         cold.bring(start_us, keys, table.groups())?.map_or(Ok(()), |rows| table.add(&rows))
     }
 
+    /// Brings groups into memory that are to go on early: those that have not since a batch touched them.
+    pub(super) fn bring_untold(&mut self) -> Result<(), StateError> {
+        let (Some(cold), Some(untold)) = (&mut self.cold, &mut self.untold) else { return Ok(()) };
+        let mut panes = Vec::new();
+        for (entry, start_us) in untold.entries().to_vec().into_iter().enumerate() {
+            panes.extend(cold.store().entry(untold, entry)?.map(|rows| (start_us, rows.keys)));
+        }
+        cold.store().clear(untold)?;
+        panes.into_iter().try_for_each(|(start_us, keys)| self.bring(start_us, &KeyColumn::Bytes(keys)))
+    }
+
     /// When the state is over the budget: lets groups leave memory, those first that no batch touched for
     /// longest.
     pub(super) fn make_room(&mut self) -> Result<(), StateError> {
@@ -78,13 +91,21 @@ impl Aggregate {
         self.spare.clear();
         let groups: usize = self.state.values().map(Table::len).sum();
         let keep = (groups as u128 * u128::from(goal) / u128::from(hot.max(1))) as usize;
-        let mut selection = Selection::new(&self.state, keep);
+        let mut recent = Recent::new(self.state.values().flat_map(Table::ages), keep);
         for (&start_us, table) in &mut self.state {
-            let (kept, gone) = selection.part(table);
+            let (mut kept, mut gone) = (Vec::new(), Vec::new());
+            for (id, age) in (0u32..).zip(table.ages()) {
+                if recent.keeps(age) { kept.push(id) } else { gone.push(id) }
+            }
             for ids in gone.chunks(PIECE_ROWS) {
                 let (keys, states) = table.copy(ids)?;
                 let changed: BooleanArray = ids.iter().map(|id| Some(table.is_changed(*id))).collect();
                 cold.take(start_us, &keys, &states, &changed)?;
+                if let Some(untold) = &mut self.untold {
+                    let told_us = self.rhythm.last_us.unwrap_or(i64::MIN);
+                    let keys = early::touched_after(told_us, &keys, &states)?;
+                    cold.store().append(untold, start_us, &keys, &[])?;
+                }
             }
             if !gone.is_empty() {
                 *table = table.part(&self.plan, &kept)?;
@@ -182,44 +203,6 @@ impl Aggregate {
 
 fn bytes(tables: &Tables) -> u64 {
     tables.values().map(|table| table.bytes() as u64).sum()
-}
-
-/// Which groups stay in memory: those up to an age, and of those a batch older as many as there is room for.
-struct Selection {
-    age: usize,
-    left: usize,
-}
-
-impl Selection {
-    fn new(tables: &Tables, keep: usize) -> Self {
-        let mut by_age = [0; AGE_MAX + 1];
-        tables.values().flat_map(Table::ages).for_each(|age| by_age[(age as usize).min(AGE_MAX)] += 1);
-        let mut left = keep;
-        let age = by_age.iter().position(|groups| match left.checked_sub(*groups) {
-            Some(rest) => {
-                left = rest;
-                false
-            }
-            None => true,
-        });
-        Self { age: age.unwrap_or(usize::MAX), left }
-    }
-
-    /// The groups of a table that stay, and those that go.
-    fn part(&mut self, table: &Table) -> (Vec<u32>, Vec<u32>) {
-        let (mut kept, mut gone) = (Vec::new(), Vec::new());
-        for (id, age) in (0..).zip(table.ages()) {
-            if self.stays(age) { kept.push(id) } else { gone.push(id) }
-        }
-        (kept, gone)
-    }
-
-    fn stays(&mut self, age: u32) -> bool {
-        let age = (age as usize).min(AGE_MAX);
-        let stays = age < self.age || (age == self.age && self.left > 0);
-        self.left -= usize::from(stays && age == self.age);
-        stays
-    }
 }
 
 /// Results in the order of their keys.

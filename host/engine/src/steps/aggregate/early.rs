@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{ArrayRef, TimestampMicrosecondArray};
+use arrow_array::{ArrayRef, BinaryArray, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field};
+use arrow_select::filter::filter;
 
 use crate::batch::timestamp_us;
 use crate::state::StateError;
@@ -101,6 +102,18 @@ impl Accumulator for Touched {
     fn bytes(&self) -> usize {
         self.times_us.capacity() * size_of::<i64>()
     }
+}
+
+/// Those of the keys that batches after `since_us` have touched, by the states of all functions.
+pub(super) fn touched_after(
+    since_us: i64,
+    keys: &BinaryArray,
+    states: &[ArrayRef],
+) -> Result<BinaryArray, StateError> {
+    let times = states.last().and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    let times = times.ok_or_else(|| StateError::Mismatch("the time of a group is no time".into()))?;
+    let touched = times.values().iter().map(|at| Some(*at > since_us)).collect();
+    Ok(filter(keys, &touched)?.as_binary().clone())
 }
 
 /// When results went on early.

@@ -49,7 +49,7 @@ use table::{Table, failed, times};
 
 use super::{Extent, RejectedRow, StateChunk, StateSize, StepError};
 use crate::batch::BatchCtx;
-use crate::state::cold::{ColdParts, Spill};
+use crate::state::cold::{ColdLog, ColdParts, Spill};
 use crate::state::{KeyCodec, KeyColumn, StateError, key_group, owner};
 use crate::windows::Window;
 
@@ -75,6 +75,8 @@ pub struct Aggregate {
     overlaps: Option<Overlaps>,
     /// Groups that are not in memory; none where all of them must be.
     cold: Option<ColdParts>,
+    /// With early results, groups that left memory before they went on, by pane.
+    untold: Option<ColdLog>,
     /// Windows that end here or before are closed, and what was final has been given.
     closed_us: Option<i64>,
     closed_copied_us: Option<i64>,
@@ -111,6 +113,7 @@ impl Aggregate {
             spare: Vec::new(),
             overlaps: None,
             cold: None,
+            untold: None,
             closed_us: None,
             closed_copied_us: None,
             begun: false,
@@ -286,6 +289,7 @@ impl Aggregate {
             Emit::Early(every_us) => {
                 let touched = self.state.values().any(|table| !table.touched().is_empty());
                 if let Some(since_us) = self.rhythm.beat(every_us, ctx.now_us, touched) {
+                    self.bring_untold().map_err(stored)?;
                     let changed = self.touched_after(since_us)?;
                     results.extend(self.updates(&changed)?);
                 }
@@ -303,8 +307,7 @@ impl Aggregate {
     /// Whether the state of every function may leave memory.
     #[must_use]
     pub fn can_spill(&self) -> bool {
-        // Early results look at all groups every so often.
-        !matches!(self.plan.config.emit, Emit::Early(_)) && cold::payload(&self.plan).is_ok()
+        cold::payload(&self.plan).is_ok()
     }
 
     /// Lets groups leave memory when the state is over the budget.

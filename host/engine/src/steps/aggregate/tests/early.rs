@@ -53,9 +53,13 @@ struct Known {
     touched_us: i64,
 }
 
-fn check((size, slide): (i64, i64), workers: u32, batches: &[Batch]) {
+fn check((size, slide): (i64, i64), workers: u32, budget: Option<u64>, batches: &[Batch]) {
     let config = early(size, slide);
-    let mut workers = Workers::new(&config, workers);
+    let build = |workers: u32| match budget {
+        Some(bytes) => Workers::with_budget(&config, workers, bytes),
+        None => Workers::new(&config, workers),
+    };
+    let mut workers = build(workers);
     let mut saved = workers.snapshot(Extent::Full);
     let mut model: BTreeMap<Group, Known> = BTreeMap::new();
     let (mut now_us, mut watermark_us) = (1_000, -10);
@@ -107,7 +111,7 @@ fn check((size, slide): (i64, i64), workers: u32, batches: &[Batch]) {
             } else {
                 saved.extend(workers.snapshot(Extent::Delta));
             }
-            workers = Workers::new(&config, number);
+            workers = build(number);
             workers.restore(&saved);
         }
         watermark_us += batch.watermark_step;
@@ -121,10 +125,29 @@ proptest! {
     fn early_results_are_those_of_what_changed_whatever_the_cut_the_workers_and_the_restarts(
         windows in prop_oneof![Just((10, 10)), Just((10, 5)), Just((9, 3))],
         workers in prop_oneof![Just(1u32), Just(2), Just(4)],
+        // Nothing stays in memory, or some.
+        budget in proptest::sample::select(vec![None, Some(1), Some(6000)]),
         batches in proptest::collection::vec(a_batch(), 1..10),
     ) {
-        check(windows, workers, &batches);
+        check(windows, workers, budget, &batches);
     }
+}
+
+#[test]
+fn groups_that_left_memory_go_on_early_all_the_same() {
+    let config = early(1_000, 1_000);
+    let (mut roomy, mut tight) = (Workers::new(&config, 2), Workers::with_budget(&config, 2, 100_000));
+    for (now_us, first) in [(100, 0), (105, 4_000), (112, 6_000), (115, 3_000), (130, 0)] {
+        let keys = if now_us == 130 { 0..0 } else { first..first + 3_000 };
+        let rows: Vec<Row> = keys.map(|key| row(key % 1_000, &format!("key {key}"), key)).collect();
+        let chunks: Vec<Vec<Row>> = rows.chunks(900).map(<[Row]>::to_vec).collect();
+        let expected = roomy.run_at(now_us, Some(0), &chunks).unwrap();
+        assert_eq!(tight.run_at(now_us, Some(0), &chunks).unwrap(), expected, "{now_us}");
+        let due = [(112, 8_000), (130, 3_000)].into_iter().find(|(at, _)| *at == now_us);
+        assert_eq!(expected.0.len(), due.map_or(0, |(_, groups)| groups), "{now_us}");
+    }
+    let cold: u64 = tight.steps.iter().map(|step| step.size().keys_cold).sum();
+    assert!(cold > 6_000, "{cold}");
 }
 
 #[test]
