@@ -1,122 +1,17 @@
-//! State that is large: with a budget of memory that is a tenth of it, and in checkpoints and recovery.
+//! State that is large, in checkpoints and recovery.
 
 use serde_json::{Value, json};
 
 use crate::clock::{median, quantile};
 use crate::report::{Goal, Report};
-use crate::server::{Server, is_finished};
+use crate::server::Server;
 use crate::{Bench, Outcome};
 
-/// Keys of the runs with and without a budget, and their rows.
-const KEYS: u64 = 2_000_000;
-const ROWS: u64 = 8_000_000;
-/// So that what a batch touches is small beside the state.
-const BATCH_ROWS: u64 = 200_000;
 const ROUNDS: usize = 3;
 
 /// Keys of the checkpoints, and those that change between two of them.
 const MANY: u64 = 10_000_000;
 const CHANGING: u64 = MANY / 100;
-
-/// Counts and sums by a number. Nothing reaches the sink, which is not what is measured.
-fn counts(bench: &Bench, name: &str, emit: &str, key: &str, memory: Option<u64>) -> Value {
-    let mut aggregate = json!({ "by": { "k": key }, "compute": { "n": "count()", "total": "sum(v)" } });
-    if emit == "final" {
-        aggregate["window"] = json!({ "tumbling": "7d" });
-    }
-    let mut spec = json!({
-        "name": name,
-        "trigger": { "available-now": true, "max_rows": BATCH_ROWS },
-        "parallelism": 2,
-        "checkpoint": { "every": "10s" },
-        "sources": { "rows": {
-            "type": "generate",
-            "rows": ROWS,
-            "schema": {
-                "u": { "type": "float", "min": 0, "max": 1 },
-                "v": { "type": "int", "min": 0, "max": 1000 },
-                "ts": { "type": "timestamp", "every_us": 1, "start_us": 1_800_000_000_000_000_i64 },
-            },
-            "event_time": { "column": "ts" },
-        } },
-        "steps": {
-            "counts": { "from": "rows", "aggregate": aggregate, "emit": emit },
-            "none": { "from": "counts", "filter": "n < 0" },
-        },
-        "sinks": { "out": { "from": "none", "type": "file", "path": bench.at(&format!("{name}-out")), "format": "ndjson" } },
-    });
-    if let Some(memory) = memory {
-        spec["memory"] = memory.into();
-    }
-    spec
-}
-
-/// What a run took, and what its state was at its end.
-struct Run {
-    rows_s: f64,
-    /// Rows a second of processor time, which other work on the machine hardly changes.
-    rows_cpu_s: f64,
-    state: Value,
-    peak_mib: f64,
-}
-
-fn run(bench: &Bench, name: &str, emit: &str, key: &str, memory: Option<u64>) -> Outcome<Run> {
-    // A server a run, so that its greatest memory is the run's.
-    let server = Server::start(&bench.binary, &bench.at(name))?;
-    let cost = server.measure(&counts(bench, name, emit, key, memory), is_finished)?;
-    let document = server.get(&format!("/v1/pipelines/{name}"))?;
-    Ok(Run {
-        rows_s: ROWS as f64 / cost.wall_s,
-        rows_cpu_s: ROWS as f64 / cost.cpu_s,
-        state: document["progress"]["stateOperators"][0].clone(),
-        peak_mib: server.memory_mib("VmHWM:"),
-    })
-}
-
-/// The same rows with all of the state in memory, and with a budget of a tenth of what that took.
-pub(super) fn budget(bench: &Bench, report: &mut Report) -> Outcome<()> {
-    let uniform = format!("CAST(floor(u * {KEYS}) AS BIGINT)");
-    let skewed = format!("CAST(floor(u * u * u * u * {KEYS}) AS BIGINT)");
-    for emit in ["final", "update"] {
-        for (keys, key) in [("even", &uniform), ("skewed", &skewed)] {
-            let (mut free, mut tight) = (Vec::new(), Vec::new());
-            let (mut ratios, mut cpu_ratios) = (Vec::new(), Vec::new());
-            let mut last = None;
-            for round in 0..ROUNDS {
-                let all = run(bench, &format!("free-{emit}-{keys}-{round}"), emit, key, None)?;
-                let bytes = all.state["memoryUsedBytes"].as_u64().unwrap_or_default();
-                let tenth = run(bench, &format!("tight-{emit}-{keys}-{round}"), emit, key, Some(bytes / 10))?;
-                if all.state["numRowsTotal"] != tenth.state["numRowsTotal"] {
-                    return Err(format!("{} keys and {}", all.state, tenth.state).into());
-                }
-                ratios.push(tenth.rows_s / all.rows_s);
-                cpu_ratios.push(tenth.rows_cpu_s / all.rows_cpu_s);
-                free.push(all.rows_s / 1000.0);
-                tight.push(tenth.rows_s / 1000.0);
-                last = Some((all, tenth));
-            }
-            let of = |what: &str| format!("{what}, emit: {emit}, {keys} keys");
-            report.figure(&of("all in memory"), median(&free), "k rows/s", Goal::None);
-            report.figure(&of("a tenth"), median(&tight), "k rows/s", Goal::None);
-            report.figure(&of("share"), median(&ratios), "", Goal::AtLeast(0.2));
-            report.figure(&of("share by processor time"), median(&cpu_ratios), "", Goal::None);
-            if let Some((all, tenth)) = last {
-                let mib = |run: &Run, key: &str| run.state[key].as_f64().unwrap_or_default() / 1_048_576.0;
-                report.figure(
-                    &of("keys"),
-                    all.state["numRowsTotal"].as_f64().unwrap_or_default(),
-                    "",
-                    Goal::None,
-                );
-                report.figure(&of("state in memory"), mib(&all, "memoryUsedBytes"), "MiB", Goal::None);
-                report.figure(&of("the file of the tenth"), mib(&tenth, "coldBytes"), "MiB", Goal::None);
-                report.figure(&of("greatest memory, all"), all.peak_mib, "MiB", Goal::None);
-                report.figure(&of("greatest memory, a tenth"), tenth.peak_mib, "MiB", Goal::None);
-            }
-        }
-    }
-    Ok(())
-}
 
 /// Ten million keys, of which one in a hundred changes from checkpoint to checkpoint.
 pub(super) fn checkpoints(bench: &Bench, report: &mut Report) -> Outcome<()> {

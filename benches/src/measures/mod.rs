@@ -1,5 +1,6 @@
 //! What is measured: a file a measure.
 
+mod budget;
 mod checkpoint;
 mod large_state;
 mod latency;
@@ -24,7 +25,7 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("recovery", checkpoint::recovery),
     ("memory", memory::measure),
     ("large-state", large_state::checkpoints),
-    ("budget", large_state::budget),
+    ("budget", budget::measure),
     ("windows", windows::measure),
     ("micro", micro::measure),
 ];
