@@ -39,6 +39,17 @@ pub fn command(arguments: &[&str]) -> Said {
     Command::new(crate::binary()).args(arguments).output().expect("the binary runs").into()
 }
 
+/// Runs `millstream` to its end, in this environment beside its own.
+///
+/// # Panics
+/// When it cannot be run.
+#[must_use]
+pub fn command_in(environment: &[(&str, &str)], arguments: &[&str]) -> Said {
+    let mut command = Command::new(crate::binary());
+    command.args(arguments).envs(environment.iter().copied());
+    command.output().expect("the binary runs").into()
+}
+
 /// Runs `millstream` to its end, with this on its standard input.
 ///
 /// # Panics

@@ -19,8 +19,8 @@ pub fn folder() -> std::path::PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo").into()
 }
 
-pub use command::{Said, command, command_with_input};
+pub use command::{Said, command, command_in, command_with_input};
 pub use plugins::plugin;
 pub use rows::{file_rows, table_rows};
-pub use server::{Answer, Server, binary};
+pub use server::{Answer, Server, binary, target};
 pub use wait::eventually;

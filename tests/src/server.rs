@@ -14,7 +14,11 @@ use serde_json::Value;
 use crate::wait::eventually;
 
 /// The folder that cargo builds into: the test binary stands in `<target>/release/deps`.
-pub(crate) fn target() -> PathBuf {
+///
+/// # Panics
+/// When the test stands elsewhere.
+#[must_use]
+pub fn target() -> PathBuf {
     let me = std::env::current_exe().expect("a test knows where it is");
     let up = me.ancestors().nth(3).expect("tests run from target/release/deps");
     up.to_owned()

@@ -74,6 +74,12 @@ pub(crate) fn token() -> Option<String> {
     std::env::var("MILLSTREAM_TOKEN").ok().filter(|token| !token.is_empty())
 }
 
+/// Where a program is that is called by its name alone.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
 /// Where commands that work without a server keep compiled plugins; safe to delete.
 pub(crate) fn compiled_dir() -> PathBuf {
     let given = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());

@@ -7,8 +7,10 @@
 mod catalog;
 mod config;
 mod connectors;
+mod contract;
 mod data_dir;
 mod document;
+mod kits;
 mod log_lines;
 mod random;
 mod registry;

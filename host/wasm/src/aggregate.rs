@@ -65,6 +65,12 @@ impl Aggregate {
         Arc::clone(self.opened.output())
     }
 
+    /// Bytes of linear memory of the instance; 0 between a fault and the next call.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.opened.memory_bytes()
+    }
+
     /// Whether it has [`Aggregate::retract`].
     #[must_use]
     pub fn retracts(&self) -> bool {

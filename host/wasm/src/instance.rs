@@ -99,6 +99,11 @@ impl<B> Instance<B> {
         answer.map_err(|error| fault(&error, self.store.data(), deadline_ms).into())
     }
 
+    /// Bytes of linear memory that the instance has now; it never gives any back.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().meter.memory_bytes()
+    }
+
     /// Whether the instance holds so much memory that a fresh one should take its place.
     pub(crate) fn is_bloated(&self) -> bool {
         let ctx = self.store.data();

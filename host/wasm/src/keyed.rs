@@ -103,6 +103,12 @@ impl Keyed {
         Arc::clone(self.opened.output())
     }
 
+    /// Bytes of linear memory of the instance; 0 between a fault and the next call.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.opened.memory_bytes()
+    }
+
     /// Gives the operator a turn.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! Rooms in reading order: `engine` (the runtime), `plugin` (what a component says of itself),
 //! `transform`, `aggregate` and `keyed` (what an open operator of each kind does), `opened` (an
 //! operator that is open and the instance it is open on), `instance` (one instance and how it breaks), `convert`
-//! (batches across the boundary), `limits`, `wasi` and `observe` (what a guest may use, sees and
+//! (batches across the boundary), `crossing` (that way alone), `limits`, `wasi` and `observe` (what a guest may use, sees and
 //! tells), `cache`, `check`, `ticker`, `error`.
 
 #[cfg(target_endian = "big")]
@@ -22,6 +22,7 @@ mod instance;
 mod opened;
 
 mod convert;
+mod crossing;
 
 mod cache;
 mod limits;
@@ -34,6 +35,7 @@ mod error;
 
 pub use aggregate::{Aggregate, OpenAggregate};
 pub use cache::{Digest, NoDigest};
+pub use crossing::cross;
 pub use engine::{Runtime, RuntimeConfig};
 pub use error::{CONTRACT_VERSION, CallError, Fault, LoadError, RuntimeError};
 pub use keyed::{DueTimer, Keyed, OpenKeyed, Outcome, Turn};

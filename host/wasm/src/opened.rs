@@ -81,6 +81,11 @@ impl<E: Exports> Opened<E> {
         &self.output
     }
 
+    /// Bytes of linear memory of the instance; 0 between a fault and the next call.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.instance.as_ref().map_or(0, Instance::memory_bytes)
+    }
+
     /// The schema given at this place when the operator was opened.
     pub(crate) fn schema(&self, place: usize) -> &SchemaRef {
         &self.schemas[place]

@@ -90,6 +90,12 @@ impl Transform {
         Arc::clone(self.opened.output())
     }
 
+    /// Bytes of linear memory of the instance; 0 between a fault and the next call.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.opened.memory_bytes()
+    }
+
     /// Gives a batch to the operator. After a fault the next call has a fresh instance, so a caller
     /// may go on with other rows at once.
     ///

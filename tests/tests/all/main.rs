@@ -20,6 +20,7 @@ mod memory;
 mod observing;
 mod plugin_aggregates;
 mod plugin_cases;
+mod plugin_projects;
 mod plugin_run;
 mod plugins;
 mod run_command;

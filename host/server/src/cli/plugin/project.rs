@@ -1,22 +1,14 @@
 //! A plugin's project: a folder with sources, `cases/` and, once it was built, `build/NAME.wasm`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::build::components;
 use crate::cli::error::CliError;
 
 /// The component of a project: the one that was built.
 pub(super) fn built(project: &Path) -> Result<PathBuf, CliError> {
     let build = project.join("build");
-    let mut found = Vec::new();
-    for entry in fs::read_dir(&build).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".wasm") && !name.ends_with(".core.wasm") {
-            found.push(path);
-        }
-    }
-    found.sort();
+    let found = components(&build);
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(CliError::Failed(format!(

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 
-use super::args::RunArgs;
+use super::args::{OperatorArgs, RunArgs};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::document::{self, Syntax};
@@ -18,7 +18,8 @@ const DEAD_LETTERS: u8 = 3;
 
 pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<(), CliError> {
     let (component, operator) = component(&args.component);
-    let trial = spec(args, operator)?;
+    let mut trial = spec(&args.operator, operator)?;
+    trial.batch_rows = args.batch_rows;
     let workbench = Workbench::load(&component)?;
     let outcome = workbench.run(&trial, io::stdin().lock(), Arc::new(Mutex::new(io::stdout())))?;
     for line in outcome.logged.iter().filter(|_| args.logs) {
@@ -35,7 +36,7 @@ pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<(), CliError> {
 }
 
 /// A path may have a `#` of its own.
-fn component(argument: &str) -> (PathBuf, Option<String>) {
+pub(super) fn component(argument: &str) -> (PathBuf, Option<String>) {
     match argument.rsplit_once('#') {
         Some((path, operator)) if !Path::new(argument).exists() => (path.into(), Some(operator.to_owned())),
         _ => (argument.into(), None),
@@ -43,7 +44,7 @@ fn component(argument: &str) -> (PathBuf, Option<String>) {
 }
 
 /// The arguments as the document that a golden case would have.
-fn spec(args: &RunArgs, operator: Option<String>) -> Result<TrialSpec, CliError> {
+pub(super) fn spec(args: &OperatorArgs, operator: Option<String>) -> Result<TrialSpec, CliError> {
     let mut document = Map::new();
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -57,7 +58,6 @@ fn spec(args: &RunArgs, operator: Option<String>) -> Result<TrialSpec, CliError>
     put("key", Some(json!(args.key)));
     put("time", args.time.clone().map(Value::from));
     put("delay", args.delay.clone().map(Value::from));
-    put("batch_rows", args.batch_rows.map(Value::from));
     put("deadline", args.deadline.clone().map(Value::from));
     put("memory", args.memory.clone().map(Value::from));
     TrialSpec::from_json(Value::Object(document)).map_err(|error| CliError::Failed(format!("--{error}")))
