@@ -17,6 +17,7 @@
 mod clock;
 mod corpus;
 mod measures;
+mod native_operators;
 mod native_wordcount;
 mod process;
 mod report;

@@ -2,6 +2,7 @@
 
 mod budget;
 mod checkpoint;
+mod languages;
 mod large_state;
 mod latency;
 mod memory;
@@ -27,5 +28,6 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("large-state", large_state::checkpoints),
     ("budget", budget::measure),
     ("windows", windows::measure),
+    ("languages", languages::measure),
     ("micro", micro::measure),
 ];
