@@ -1,0 +1,57 @@
+# For the Makefile of a plugin in C, C++ or Zig with C. Set NAME, SOURCES and perhaps TESTS, CFLAGS, LDFLAGS, then
+# include this file:
+#   make         build/NAME.core.wasm, which `millstream plugin build` makes a component of
+#   make test    TESTS with the operators, compiled for this machine with the address sanitizer, and run
+# The compiler for wasm is clang-19, or zig (WASM_CC="python3 -m ziglang cc"), whichever is there.
+MILLSTREAM_C := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+BUILD ?= build
+
+ifndef WASM_CC
+ifneq (,$(shell command -v clang-19))
+WASM_CC := clang-19
+else ifneq (,$(shell command -v zig))
+WASM_CC := zig cc
+else
+WASM_CC := python3 -m ziglang cc
+endif
+endif
+ifndef WASM_CXX
+WASM_CXX := $(if $(findstring clang,$(WASM_CC)),$(subst clang,clang++,$(WASM_CC)),$(patsubst %cc,%c++,$(WASM_CC)))
+endif
+
+KIT := $(addprefix $(MILLSTREAM_C)/src/,memory.c columns.c builders.c json.c config.c output.c states.c operators.c aggregate.c keyed.c)
+INCLUDE := -I$(MILLSTREAM_C)/include
+# Wasm with vectors: the host has them.
+WASM_TARGET := --target=wasm32-wasi
+WASM_FLAGS := $(WASM_TARGET) -O3 -msimd128 -mbulk-memory -fno-strict-aliasing $(INCLUDE)
+WASM_LINK := $(WASM_TARGET) -mexec-model=reactor -Wl,--strip-debug -Wl,-z,stack-size=262144
+WARNINGS := -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
+C_SOURCES := $(filter %.c,$(SOURCES))
+CXX_SOURCES := $(filter %.cpp,$(SOURCES))
+OBJECTS := $(addprefix $(BUILD)/,$(notdir $(C_SOURCES:.c=.o) $(CXX_SOURCES:.cpp=.o)))
+KIT_OBJECTS := $(addprefix $(BUILD)/kit-,$(notdir $(KIT:.c=.o)) glue.o plugin.o)
+
+vpath %.c $(sort $(dir $(C_SOURCES)))
+vpath %.cpp $(sort $(dir $(CXX_SOURCES)))
+
+$(BUILD)/$(NAME).core.wasm: $(OBJECTS) $(KIT_OBJECTS)
+	$(if $(CXX_SOURCES),$(WASM_CXX),$(WASM_CC)) $(WASM_LINK) $(LDFLAGS) -o $@ $^ $(MILLSTREAM_C)/bindings/plugin_component_type.o
+
+$(BUILD)/%.o: %.c $(wildcard $(MILLSTREAM_C)/include/*) | $(BUILD)
+	$(WASM_CC) -std=c11 $(WASM_FLAGS) $(WARNINGS) $(CFLAGS) -c -o $@ $<
+$(BUILD)/%.o: %.cpp $(wildcard $(MILLSTREAM_C)/include/*) | $(BUILD)
+	$(WASM_CXX) -std=c++20 -fno-exceptions -fno-rtti $(WASM_FLAGS) $(WARNINGS) $(CXXFLAGS) -c -o $@ $<
+$(BUILD)/kit-%.o: $(MILLSTREAM_C)/src/%.c $(MILLSTREAM_C)/src/core.h $(MILLSTREAM_C)/include/millstream.h | $(BUILD)
+	$(WASM_CC) -std=c11 $(WASM_FLAGS) $(WARNINGS) -c -o $@ $<
+$(BUILD)/kit-plugin.o: $(MILLSTREAM_C)/bindings/plugin.c $(MILLSTREAM_C)/bindings/plugin.h | $(BUILD)
+	$(WASM_CC) -std=c11 $(WASM_FLAGS) -w -c -o $@ $<
+$(BUILD):
+	mkdir -p $@
+
+SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
+test: | $(BUILD)
+	$(if $(CXX_SOURCES),$(CXX) -std=c++20,$(CC) -std=c11) -g -O1 $(SANITIZE) $(INCLUDE) -I$(MILLSTREAM_C)/src $(WARNINGS) -o $(BUILD)/tests $(TESTS) $(SOURCES) $(if $(CXX_SOURCES),$(BUILD)/kit.a,$(KIT) $(MILLSTREAM_C)/src/testing.c) -lm
+	$(BUILD)/tests
+clean:
+	rm -rf $(BUILD)
+.PHONY: test clean

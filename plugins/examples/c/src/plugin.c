@@ -1,0 +1,5 @@
+/* The example operators in C: what the same ones are in other languages, see plugins/examples. */
+#include "examples.h"
+
+MS_PLUGIN("examples-c", "0.1.0", "The example operators, in C.", &split_words, &currency, &json_pick, &mean, &sessions,
+          &hostile);
