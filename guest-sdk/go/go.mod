@@ -1,0 +1,3 @@
+module millstream/plugin
+
+go 1.24
