@@ -77,16 +77,16 @@ func pick(documents plugin.Texts, row int, fields []picked, values []any) (reaso
 	if documents.Is(row) {
 		return ""
 	}
-	document := json.RawMessage(documents.Value(row))
+	document := documents.Value(row)
 	if !json.Valid(document) {
 		return "not JSON"
 	}
 	for i, field := range fields {
-		found := json.RawMessage(strings.Trim(string(document), " \t\r\n"))
+		found := value(document)
 		for _, token := range field.path {
 			found = member(found, token)
 		}
-		if len(found) == 0 || string(found) == "null" {
+		if len(found) == 0 || found[0] == 'n' {
 			continue
 		}
 		value, ok := typed(found, field.Type)
@@ -101,28 +101,8 @@ func pick(documents plugin.Texts, row int, fields []picked, values []any) (reaso
 	return ""
 }
 
-// member is what a token of a pointer leads to; nothing is empty.
-func member(value json.RawMessage, token string) json.RawMessage {
-	switch {
-	case len(value) == 0:
-	case value[0] == '{':
-		var members map[string]json.RawMessage
-		if json.Unmarshal(value, &members) == nil {
-			return members[token]
-		}
-	case value[0] == '[':
-		var elements []json.RawMessage
-		index, err := strconv.ParseUint(token, 10, 31)
-		whole := err == nil && token[0] != '+' && (token == "0" || token[0] != '0')
-		if whole && json.Unmarshal(value, &elements) == nil && int(index) < len(elements) {
-			return elements[index]
-		}
-	}
-	return nil
-}
-
 // typed is a value as a type; nil, and true, for a string that is no text.
-func typed(value json.RawMessage, of string) (any, bool) {
+func typed(value []byte, of string) (any, bool) {
 	switch first := value[0]; {
 	case of == "boolean" && (first == 't' || first == 'f'):
 		return first == 't', true
@@ -161,7 +141,7 @@ func whole(digits string) (any, bool) {
 }
 
 // halves is whether a string literal has an escape of half of a surrogate pair.
-func halves(literal json.RawMessage) bool {
+func halves(literal []byte) bool {
 	high := false
 	for i := 0; i < len(literal); i++ {
 		if literal[i] != '\\' {
