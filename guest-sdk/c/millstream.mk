@@ -28,7 +28,7 @@ WASM_LINK := $(WASM_TARGET) -mexec-model=reactor -Wl,--strip-debug -Wl,-z,stack-
 WARNINGS := -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
 C_SOURCES := $(filter %.c,$(SOURCES))
 CXX_SOURCES := $(filter %.cpp,$(SOURCES))
-OBJECTS := $(addprefix $(BUILD)/,$(notdir $(C_SOURCES:.c=.o) $(CXX_SOURCES:.cpp=.o)))
+OBJECTS := $(patsubst %,$(BUILD)/%.o,$(notdir $(C_SOURCES) $(CXX_SOURCES)))
 KIT_OBJECTS := $(addprefix $(BUILD)/kit-,$(notdir $(KIT:.c=.o)) glue.o plugin.o)
 
 vpath %.c $(sort $(dir $(C_SOURCES)))
@@ -37,9 +37,9 @@ vpath %.cpp $(sort $(dir $(CXX_SOURCES)))
 $(BUILD)/$(NAME).core.wasm: $(OBJECTS) $(KIT_OBJECTS)
 	$(if $(CXX_SOURCES),$(WASM_CXX),$(WASM_CC)) $(WASM_LINK) $(LDFLAGS) -o $@ $^ $(MILLSTREAM_C)/bindings/plugin_component_type.o
 
-$(BUILD)/%.o: %.c $(wildcard $(MILLSTREAM_C)/include/*) | $(BUILD)
+$(BUILD)/%.c.o: %.c $(wildcard $(MILLSTREAM_C)/include/*) | $(BUILD)
 	$(WASM_CC) -std=c11 $(WASM_FLAGS) $(WARNINGS) $(CFLAGS) -c -o $@ $<
-$(BUILD)/%.o: %.cpp $(wildcard $(MILLSTREAM_C)/include/*) | $(BUILD)
+$(BUILD)/%.cpp.o: %.cpp $(wildcard $(MILLSTREAM_C)/include/*) | $(BUILD)
 	$(WASM_CXX) -std=c++20 -fno-exceptions -fno-rtti $(WASM_FLAGS) $(WARNINGS) $(CXXFLAGS) -c -o $@ $<
 $(BUILD)/kit-%.o: $(MILLSTREAM_C)/src/%.c $(MILLSTREAM_C)/src/core.h $(MILLSTREAM_C)/include/millstream.h | $(BUILD)
 	$(WASM_CC) -std=c11 $(WASM_FLAGS) $(WARNINGS) -c -o $@ $<
@@ -49,8 +49,19 @@ $(BUILD):
 	mkdir -p $@
 
 SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
-test: | $(BUILD)
-	$(if $(CXX_SOURCES),$(CXX) -std=c++20,$(CC) -std=c11) -g -O1 $(SANITIZE) $(INCLUDE) -I$(MILLSTREAM_C)/src $(WARNINGS) -o $(BUILD)/tests $(TESTS) $(SOURCES) $(if $(CXX_SOURCES),$(BUILD)/kit.a,$(KIT) $(MILLSTREAM_C)/src/testing.c) -lm
+NATIVE := $(SANITIZE) -g -O1 $(INCLUDE) -I$(MILLSTREAM_C)/src $(WARNINGS) $(TEST_FLAGS)
+TEST_SOURCES := $(TESTS) $(SOURCES)
+TEST_OBJECTS := $(patsubst %,$(BUILD)/native/%.o,$(notdir $(TEST_SOURCES) $(KIT) testing.c))
+vpath %.c $(sort $(dir $(filter %.c,$(TEST_SOURCES)))) $(MILLSTREAM_C)/src
+vpath %.cpp $(sort $(dir $(filter %.cpp,$(TEST_SOURCES))))
+$(BUILD)/native/%.c.o: %.c $(wildcard $(MILLSTREAM_C)/include/* $(MILLSTREAM_C)/src/*)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(NATIVE) -c -o $@ $<
+$(BUILD)/native/%.cpp.o: %.cpp $(wildcard $(MILLSTREAM_C)/include/* $(MILLSTREAM_C)/src/*)
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 -fno-exceptions $(NATIVE) -c -o $@ $<
+test: $(TEST_OBJECTS)
+	$(if $(CXX_SOURCES),$(CXX),$(CC)) $(SANITIZE) -o $(BUILD)/tests $^ -lm
 	$(BUILD)/tests
 clean:
 	rm -rf $(BUILD)
