@@ -273,6 +273,13 @@ func exportMerge(v, vn, o, on, b, bn, rv, rvn, ro, ron, rb, rbn uint32) uint32 {
 	})
 }
 
+//go:wasmexport millstream:plugin/aggregate@0.1.0#retract
+func exportRetract(v, vn, o, on, b, bn, rv, rvn, ro, ron, rb, rbn uint32) uint32 {
+	return withAggregate(func() (Buffers, error) {
+		return opened.Retract(columnOfWords(v, vn, o, on, b, bn), columnOfWords(rv, rvn, ro, ron, rb, rbn))
+	})
+}
+
 //go:wasmexport millstream:plugin/aggregate@0.1.0#finish
 func exportFinish(v, vn, o, on, b, bn uint32) uint32 {
 	begun()

@@ -216,8 +216,8 @@ void __wasm_export_exports_millstream_plugin_aggregate_accumulate_post_return(ui
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_millstream:plugin/aggregate@0.1.0#retract")))
-void __wasm_export_exports_millstream_plugin_aggregate_retract_post_return(uint8_t * arg0) {
+__attribute__((__weak__, __export_name__("cabi_post_millstream:plugin/aggregate@0.1.0#merge")))
+void __wasm_export_exports_millstream_plugin_aggregate_merge_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
       size_t len = *((size_t*) (arg0 + (2*sizeof(void*))));
@@ -258,8 +258,8 @@ void __wasm_export_exports_millstream_plugin_aggregate_retract_post_return(uint8
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_millstream:plugin/aggregate@0.1.0#merge")))
-void __wasm_export_exports_millstream_plugin_aggregate_merge_post_return(uint8_t * arg0) {
+__attribute__((__weak__, __export_name__("cabi_post_millstream:plugin/aggregate@0.1.0#retract")))
+void __wasm_export_exports_millstream_plugin_aggregate_retract_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
       size_t len = *((size_t*) (arg0 + (2*sizeof(void*))));
@@ -1009,22 +1009,22 @@ uint8_t * __wasm_export_exports_millstream_plugin_aggregate_accumulate(uint8_t *
   return ptr;
 }
 
-__attribute__((__export_name__("millstream:plugin/aggregate@0.1.0#retract")))
-uint8_t * __wasm_export_exports_millstream_plugin_aggregate_retract(uint8_t * arg, size_t arg0, uint8_t * arg1, size_t arg2, uint8_t * arg3, size_t arg4, uint8_t * arg5, size_t arg6, int32_t arg7, uint8_t * arg8, size_t arg9) {
-  exports_millstream_plugin_aggregate_column_t arg10 = (millstream_plugin_data_column_t) {
+__attribute__((__export_name__("millstream:plugin/aggregate@0.1.0#merge")))
+uint8_t * __wasm_export_exports_millstream_plugin_aggregate_merge(uint8_t * arg, size_t arg0, uint8_t * arg1, size_t arg2, uint8_t * arg3, size_t arg4, uint8_t * arg5, size_t arg6, uint8_t * arg7, size_t arg8, uint8_t * arg9, size_t arg10) {
+  exports_millstream_plugin_aggregate_column_t arg11 = (millstream_plugin_data_column_t) {
     (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(arg), (arg0) },
     (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(arg1), (arg2) },
     (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(arg3), (arg4) },
   };
-  plugin_list_u8_t arg11 = (plugin_list_u8_t) { (uint8_t*)(arg5), (arg6) };
-  exports_millstream_plugin_aggregate_batch_t arg12 = (millstream_plugin_data_batch_t) {
-    (uint32_t) (uint32_t) (arg7),
-    (millstream_plugin_data_list_column_t) (millstream_plugin_data_list_column_t) { (millstream_plugin_data_column_t*)(arg8), (arg9) },
+  exports_millstream_plugin_aggregate_column_t arg12 = (millstream_plugin_data_column_t) {
+    (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(arg5), (arg6) },
+    (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(arg7), (arg8) },
+    (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(arg9), (arg10) },
   };
   exports_millstream_plugin_aggregate_result_column_string_t ret;
   exports_millstream_plugin_aggregate_column_t ok;
   plugin_string_t err;
-  ret.is_err = !exports_millstream_plugin_aggregate_retract(&arg10, &arg11, &arg12, &ok, &err);
+  ret.is_err = !exports_millstream_plugin_aggregate_merge(&arg11, &arg12, &ok, &err);
   if (ret.is_err) {
     ret.val.err = err;
   }
@@ -1048,8 +1048,8 @@ uint8_t * __wasm_export_exports_millstream_plugin_aggregate_retract(uint8_t * ar
   return ptr;
 }
 
-__attribute__((__export_name__("millstream:plugin/aggregate@0.1.0#merge")))
-uint8_t * __wasm_export_exports_millstream_plugin_aggregate_merge(uint8_t * arg, size_t arg0, uint8_t * arg1, size_t arg2, uint8_t * arg3, size_t arg4, uint8_t * arg5, size_t arg6, uint8_t * arg7, size_t arg8, uint8_t * arg9, size_t arg10) {
+__attribute__((__export_name__("millstream:plugin/aggregate@0.1.0#retract")))
+uint8_t * __wasm_export_exports_millstream_plugin_aggregate_retract(uint8_t * arg, size_t arg0, uint8_t * arg1, size_t arg2, uint8_t * arg3, size_t arg4, uint8_t * arg5, size_t arg6, uint8_t * arg7, size_t arg8, uint8_t * arg9, size_t arg10) {
   exports_millstream_plugin_aggregate_column_t arg11 = (millstream_plugin_data_column_t) {
     (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(arg), (arg0) },
     (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(arg1), (arg2) },
@@ -1063,7 +1063,7 @@ uint8_t * __wasm_export_exports_millstream_plugin_aggregate_merge(uint8_t * arg,
   exports_millstream_plugin_aggregate_result_column_string_t ret;
   exports_millstream_plugin_aggregate_column_t ok;
   plugin_string_t err;
-  ret.is_err = !exports_millstream_plugin_aggregate_merge(&arg11, &arg12, &ok, &err);
+  ret.is_err = !exports_millstream_plugin_aggregate_retract(&arg11, &arg12, &ok, &err);
   if (ret.is_err) {
     ret.val.err = err;
   }

@@ -92,8 +92,8 @@ typedef struct exports_millstream_plugin_catalog_operator_t {
   plugin_string_t   summary;
   // JSON Schema of the operator's config: checked at deployment, drawn as a form.
   plugin_string_t   config_schema;
-  // Whether an aggregate can take rows out again, which sliding windows are made by; false for
-  // all other kinds.
+  // Whether an aggregate has `retract`, which makes windows that overlap cheap; false for all
+  // other kinds.
   bool   retracts;
 } exports_millstream_plugin_catalog_operator_t;
 
@@ -284,8 +284,8 @@ bool exports_millstream_plugin_transform_process(exports_millstream_plugin_trans
 // Exported Functions from `millstream:plugin/aggregate@0.1.0`
 bool exports_millstream_plugin_aggregate_open(plugin_string_t *operator_, plugin_string_t *config, exports_millstream_plugin_aggregate_list_field_t *input, exports_millstream_plugin_aggregate_list_field_t *ret, plugin_string_t *err);
 bool exports_millstream_plugin_aggregate_accumulate(exports_millstream_plugin_aggregate_column_t *states, plugin_list_u8_t *groups, exports_millstream_plugin_aggregate_batch_t *input, exports_millstream_plugin_aggregate_column_t *ret, plugin_string_t *err);
-bool exports_millstream_plugin_aggregate_retract(exports_millstream_plugin_aggregate_column_t *states, plugin_list_u8_t *groups, exports_millstream_plugin_aggregate_batch_t *input, exports_millstream_plugin_aggregate_column_t *ret, plugin_string_t *err);
 bool exports_millstream_plugin_aggregate_merge(exports_millstream_plugin_aggregate_column_t *left, exports_millstream_plugin_aggregate_column_t *right, exports_millstream_plugin_aggregate_column_t *ret, plugin_string_t *err);
+bool exports_millstream_plugin_aggregate_retract(exports_millstream_plugin_aggregate_column_t *left, exports_millstream_plugin_aggregate_column_t *right, exports_millstream_plugin_aggregate_column_t *ret, plugin_string_t *err);
 bool exports_millstream_plugin_aggregate_finish(exports_millstream_plugin_aggregate_column_t *states, exports_millstream_plugin_aggregate_batch_t *ret, plugin_string_t *err);
 
 // Exported Functions from `millstream:plugin/keyed@0.1.0`

@@ -62,7 +62,7 @@ void exports_millstream_plugin_catalog_describe(exports_millstream_plugin_catalo
         told->kind = (exports_millstream_plugin_catalog_kind_t)operator_->kind;
         give(&told->summary, ms_text_of(operator_->summary));
         give(&told->config_schema, ms_config_schema(operator_));
-        told->retracts = false;
+        told->retracts = operator_->retract != NULL;
     }
 }
 
@@ -183,12 +183,13 @@ bool exports_millstream_plugin_aggregate_merge(millstream_plugin_data_column_t *
     return answer(good, err);
 }
 
-bool exports_millstream_plugin_aggregate_retract(millstream_plugin_data_column_t *states, plugin_list_u8_t *groups,
-                                                 millstream_plugin_data_batch_t *input,
+bool exports_millstream_plugin_aggregate_retract(millstream_plugin_data_column_t *left,
+                                                 millstream_plugin_data_column_t *right,
                                                  millstream_plugin_data_column_t *ret, plugin_string_t *err) {
-    ms_begin_call(NULL, NULL);
-    ms_fail("this kit takes states out of states, not rows");
-    return answer(false, err);
+    ms_raw_column made;
+    bool good = ms_core_retract(column(left), column(right), &made);
+    if (good) give_column(ret, &made);
+    return answer(good, err);
 }
 
 bool exports_millstream_plugin_aggregate_finish(millstream_plugin_data_column_t *states,
