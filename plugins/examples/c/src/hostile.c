@@ -1,6 +1,7 @@
 /* `hostile`: all that an operator can do wrong, for tests of the host and of the kit. */
 #include "examples.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static const char *const deeds[] = {"nothing", "throw", "spin", "grow", "uneven", "null", "overflow", "wrong-type", NULL};
@@ -33,7 +34,8 @@ static void *open(ms_open *open) {
 
 static void throw_at_bad(const ms_column *column) {
     for (size_t row = 0; row < column->rows; row++) {
-        if (!ms_is_null(column, row) && ms_text_is(ms_get_text(column, row), "bad")) abort();
+        /* It says the file and the line on stderr, which the host's report carries. */
+        assert(ms_is_null(column, row) || !ms_text_is(ms_get_text(column, row), "bad"));
     }
 }
 

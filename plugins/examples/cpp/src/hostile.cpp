@@ -1,6 +1,7 @@
 // `hostile`: all that an operator can do wrong, for tests of the host and of the kit.
 #include "operators.hpp"
 
+#include <cassert>
 #include <cstdlib>
 
 namespace {
@@ -39,8 +40,8 @@ struct Hostile {
             for (size_t row = 0; row + 1 < batch.rows; row++) builder.push("short");
         }
         for (size_t row = 0; deed == "throw" && row < batch.rows; row++) {
-            // There are no exceptions in this build: what would be one ends the program.
-            if (ms::text_at(batch.columns[column], row) == "bad") std::abort();
+            // There are no exceptions in this build. It says the file and the line on stderr, which the host's report carries.
+            assert(ms::text_at(batch.columns[column], row) != "bad");
         }
         output.keep();
     }

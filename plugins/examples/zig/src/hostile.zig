@@ -54,7 +54,7 @@ fn process(context: ?*anyopaque, batch: [*c]const ms.ms_batch, output: ?*ms.ms_o
 
 fn throwAtBad(column: [*c]const ms.ms_column) void {
     for (0..column.*.rows) |row| {
-        if (!ms.ms_is_null(column, row) and ms.ms_text_is(ms.ms_get_text(column, row), "bad")) @panic("bad");
+        if (!ms.ms_is_null(column, row) and ms.ms_text_is(ms.ms_get_text(column, row), "bad")) @panic("hostile: a bad row");
     }
 }
 
