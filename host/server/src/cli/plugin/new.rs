@@ -113,7 +113,10 @@ impl Template<'_> {
     }
 
     fn fill(&self, text: &str) -> String {
+        // Go takes a path for one only if it begins like one.
+        let dot = if Path::new(self.kit).is_absolute() { "" } else { "./" };
         text.replace("{{name}}", self.name)
+            .replace("{{./kit}}", &format!("{dot}{}", self.kit))
             .replace("{{kit}}", self.kit)
             .replace("{{identifier}}", &self.name.replace('-', "_"))
     }
