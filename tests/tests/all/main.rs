@@ -22,6 +22,7 @@ mod plugin_aggregates;
 mod plugin_cases;
 mod plugin_projects;
 mod plugin_run;
+mod plugin_watch;
 mod plugins;
 mod run_command;
 mod size;

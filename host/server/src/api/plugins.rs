@@ -3,18 +3,30 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::error::{BAD_REQUEST, CONTENT_TYPE, Problem};
-use super::extract::{Answer, Json, Segments, read_body, text};
+use super::extract::{Answer, Json, Params, Segments, read_body, text};
 use super::{Api, blocking};
 use crate::registry::{PluginDocument, Uploaded};
 
+/// How a component is uploaded.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UploadParams {
+    /// Keep it under this version: a pre-release of its own, such as 0.1.0-dev.1, for work in progress.
+    version: Option<String>,
+}
+
 /// Uploads a component. The same bytes again change nothing; other bytes need a new version.
-#[utoipa::path(post, path = "/v1/plugins", tag = "plugins",
+#[utoipa::path(post, path = "/v1/plugins", tag = "plugins", params(UploadParams),
     request_body(content = Vec<u8>, content_type = "application/wasm", description = "The component"),
     responses((status = 201, description = "Stored", body = Uploaded), (status = 200, description = "Was there", body = Uploaded)))]
 pub(super) async fn upload(
     State(api): State<Api>,
+    Params(UploadParams { version }): Params<UploadParams>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Uploaded>), Problem> {
@@ -23,7 +35,7 @@ pub(super) async fn upload(
         return Err(Problem::new(CONTENT_TYPE, "send the component's bytes as application/wasm"));
     }
     let bytes = read_body(&headers, body, api.service.plugin_bytes_max).await?;
-    let uploaded = blocking(move || api.station.registry.upload(&bytes)).await?;
+    let uploaded = blocking(move || api.station.registry.upload_as(&bytes, version.as_deref())).await?;
     tracing::info!(
         plugin = uploaded.plugin.name,
         version = uploaded.plugin.version,

@@ -28,7 +28,8 @@ pub(crate) struct NewPlugin<'a> {
 const COLUMNS: &str = "SELECT digest, name, version, manifest, uploaded_at_us, size FROM plugins";
 
 impl Catalog {
-    /// Stores a plugin unless its name and version are taken; answers with the row that is there then.
+    /// Stores a plugin unless its bytes are there (under whatever version) or its name and version are taken; answers with
+    /// the row that is there then.
     pub(crate) fn add_plugin(&self, plugin: &NewPlugin<'_>) -> Result<(PluginRow, bool), CatalogError> {
         let now_us = self.now_us();
         self.with(|db| {
@@ -46,8 +47,10 @@ impl Catalog {
                 ],
             )?;
             let row = db.query_row(
-                &format!("{COLUMNS} WHERE name = ?1 AND version = ?2"),
-                [plugin.name, plugin.version],
+                &format!(
+                    "{COLUMNS} WHERE digest = ?1 OR (name = ?2 AND version = ?3) ORDER BY digest = ?1 DESC LIMIT 1"
+                ),
+                [plugin.digest, plugin.name, plugin.version],
                 plugin_row,
             )?;
             Ok((row, added == 1))

@@ -48,6 +48,26 @@ fn meaning(registry: &Registry, text: &str) -> Result<String, String> {
 }
 
 #[test]
+fn work_in_progress_is_kept_under_pre_releases() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = registry(&dir);
+    let (old, new) = (component("text", "1.0.0", "a"), component("text", "1.0.0", "b"));
+    assert!(registry.upload(&old).unwrap().created);
+    let uploaded = registry.upload_as(&new, Some("1.0.0-dev.1")).unwrap();
+    assert_eq!((uploaded.created, uploaded.plugin.version.as_str()), (true, "1.0.0-dev.1"));
+    // Only who asks for it gets it.
+    assert_eq!(meaning(&registry, "text/trim@1").unwrap(), "1.0.0 trim");
+    assert_eq!(meaning(&registry, "text/trim@1.0.0-dev.1").unwrap(), "1.0.0-dev.1 trim");
+    // Bytes that are there stay what they are.
+    let again = registry.upload_as(&old, Some("1.0.0-dev.2")).unwrap();
+    assert_eq!((again.created, again.plugin.version.as_str()), (false, "1.0.0"));
+    for version in ["1.0.0", "1.0.1-dev.1", "dev", "1.0.0-dev.1+x", ""] {
+        let error = registry.upload_as(&new, Some(version)).unwrap_err().to_string();
+        assert!(error.contains("no pre-release of version 1.0.0 of `text`, such as 1.0.0-dev.1"), "{error}");
+    }
+}
+
+#[test]
 fn the_same_bytes_again_change_nothing_and_other_bytes_need_a_new_version() {
     let dir = tempfile::tempdir().unwrap();
     let registry = registry(&dir);

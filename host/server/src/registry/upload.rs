@@ -23,7 +23,20 @@ impl Registry {
     /// # Errors
     /// When the bytes are no plugin, or its version is taken by other bytes.
     pub(crate) fn upload(&self, bytes: &[u8]) -> Result<Uploaded, RegistryError> {
-        let loaded = self.components.load(bytes).map_err(RegistryError::Invalid)?;
+        self.upload_as(bytes, None)
+    }
+
+    /// As `upload`, under a pre-release of the version that the component says it has: while somebody works on it,
+    /// each build is another one.
+    ///
+    /// # Errors
+    /// As `upload`; and when `version` is no pre-release of the component's version.
+    pub(crate) fn upload_as(&self, bytes: &[u8], version: Option<&str>) -> Result<Uploaded, RegistryError> {
+        let mut loaded = self.components.load(bytes).map_err(RegistryError::Invalid)?;
+        if let Some(version) = version {
+            check_pre_release(version, &loaded.manifest.description).map_err(RegistryError::Invalid)?;
+            version.clone_into(&mut loaded.manifest.description.version);
+        }
         check_description(&loaded.manifest.description).map_err(RegistryError::Invalid)?;
         let description = &loaded.manifest.description;
         let plugin = format!("{}@{}", description.name, description.version);
@@ -43,6 +56,22 @@ impl Registry {
             RegistryError::Invalid(format!("{plugin} cannot be read back from the catalog"))
         })?;
         Ok(Uploaded { created, plugin: document })
+    }
+}
+
+fn check_pre_release(version: &str, description: &PluginDescription) -> Result<(), String> {
+    let core = |version: &semver::Version| (version.major, version.minor, version.patch);
+    let (asked, own) = (semver::Version::parse(version), semver::Version::parse(&description.version));
+    match (asked, own) {
+        (Ok(asked), Ok(own))
+            if !asked.pre.is_empty() && asked.build.is_empty() && core(&asked) == core(&own) =>
+        {
+            Ok(())
+        }
+        _ => Err(format!(
+            "`{version}` is no pre-release of version {} of `{}`, such as {}-dev.1",
+            description.version, description.name, description.version
+        )),
     }
 }
 

@@ -16,6 +16,9 @@ pub(in crate::cli) enum PluginCommand {
         /// The project.
         #[arg(default_value = ".")]
         dir: PathBuf,
+        /// Build again whenever a file of the project changes, until interrupted.
+        #[arg(long)]
+        watch: bool,
     },
     /// Write the contract between host and plugins, in WIT.
     Wit {
@@ -32,11 +35,18 @@ pub(in crate::cli) enum PluginCommand {
     Test(TestArgs),
     /// Measure an operator: nanoseconds a row, at the boundary, memory, and what comes before the first batch.
     Bench(BenchArgs),
-    /// Upload components.
+    /// Upload components; a project is built first.
     Push {
-        /// The components.
-        #[arg(required = true)]
+        /// Components and projects.
+        #[arg(value_name = "FILE|DIR", default_value = ".")]
         files: Vec<PathBuf>,
+        /// Build and upload again whenever a file of the project changes, and let running pipelines that use
+        /// the plugin go on with what was built, until interrupted.
+        ///
+        /// Each build is uploaded as a pre-release (0.1.0-dev.1, -dev.2, …), and the specs of these pipelines are deployed
+        /// again with that version. Deploy a pipeline's own spec to go back.
+        #[arg(long)]
+        watch: bool,
     },
     /// All plugins.
     List,
@@ -210,4 +220,7 @@ pub(in crate::cli) struct TestArgs {
     /// Write what comes out now as what must come out from now on.
     #[arg(long)]
     pub(super) bless: bool,
+    /// Build and test again whenever a file of the project changes, until interrupted.
+    #[arg(long, conflicts_with_all = ["bless", "component"])]
+    pub(super) watch: bool,
 }

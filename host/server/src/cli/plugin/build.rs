@@ -13,11 +13,17 @@ use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::trial::Workbench;
 
+/// Where tools that ask for it write what they make: it has no name of its own before it was looked at.
+const MADE: &str = "build/.made";
+
 /// Builds a project and says what came of it; answers with the component's file.
 pub(super) fn build(project: &Path, output: &mut Output) -> Result<PathBuf, CliError> {
     let made = make(project)?;
     let bytes = fs::read(&made).map_err(|error| at(&made, error))?;
     let bytes = component(bytes).map_err(|why| at(&made, why))?;
+    if made == project.join(MADE) {
+        fs::remove_file(&made).map_err(|error| at(&made, error))?;
+    }
     let (file, workbench) = place(project, &bytes)?;
     let description = workbench.plugin().description();
     let operators: Vec<Value> = description
@@ -104,9 +110,8 @@ fn rust(project: &Path) -> Result<PathBuf, CliError> {
 fn python(project: &Path) -> Result<PathBuf, CliError> {
     let module = python_module(project)?;
     let python = toolchain::python(project)?;
-    let output = Path::new("build").join(".made");
-    run(project, &python, &["-m", "millstream.build", &module, "-o", &output.display().to_string()])?;
-    Ok(project.join(output))
+    run(project, &python, &["-m", "millstream.build", &module, "-o", MADE])?;
+    Ok(project.join(MADE))
 }
 
 /// The file with the plugin: `[tool.millstream] module = "plugin.py"`, or `plugin.py`.
@@ -142,7 +147,6 @@ fn typescript(project: &Path) -> Result<PathBuf, CliError> {
 
 fn go(project: &Path) -> Result<PathBuf, CliError> {
     let go = toolchain::GO.find()?;
-    let output = Path::new("build").join(".made");
     let mut command = Command::new(go);
     command.env("GOOS", "wasip1").env("GOARCH", "wasm").args([
         "build",
@@ -150,10 +154,11 @@ fn go(project: &Path) -> Result<PathBuf, CliError> {
         // Neither symbols nor debug information: half of the module.
         "-ldflags=-s -w",
         "-o",
+        MADE,
+        ".",
     ]);
-    command.arg(&output).arg(".");
     finish(project, command, "go build")?;
-    Ok(project.join(output))
+    Ok(project.join(MADE))
 }
 
 fn c(project: &Path) -> Result<PathBuf, CliError> {

@@ -21,7 +21,8 @@ pub(super) fn new(args: &NewArgs, output: &mut Output) -> Result<(), CliError> {
     check_empty(project)?;
     let files = kits::files().map_err(|error| CliError::Failed(format!("the templates: {error}")))?;
     let kit = match &args.kit {
-        None => format!("kit/{}", args.lang.kit()),
+        // With ./ because Go and pip take it for a name otherwise.
+        None => format!("./kit/{}", args.lang.kit()),
         Some(given) => given_kit(given)?,
     };
     let template = Template { name: &name, kit: &kit };
