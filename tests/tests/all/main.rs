@@ -19,6 +19,7 @@ mod looking;
 mod memory;
 mod observing;
 mod plugin_aggregates;
+mod plugin_bench;
 mod plugin_cases;
 mod plugin_projects;
 mod plugin_run;

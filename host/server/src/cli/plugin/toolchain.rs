@@ -98,7 +98,11 @@ pub(super) fn check_rust_target(project: &Path) -> Result<(), CliError> {
 pub(super) fn python(project: &Path) -> Result<PathBuf, CliError> {
     let own = project.join(".venv/bin/python");
     let python = if own.is_file() { std::path::absolute(&own).unwrap_or(own) } else { PYTHON.find()? };
-    let kit = if project.join("kit").is_dir() { "'./kit/guest-sdk/python[build]'" } else { "'millstream-plugin[build]'" };
+    let kit = if project.join("kit").is_dir() {
+        "'./kit/guest-sdk/python[build]'"
+    } else {
+        "'millstream-plugin[build]'"
+    };
     let install = format!("python3 -m venv .venv && .venv/bin/pip install {kit}");
     for module in ["millstream.build", "componentize_py"] {
         let asked = Command::new(&python)
