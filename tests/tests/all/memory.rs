@@ -192,7 +192,7 @@ fn every_kind_of_state_leaves_memory_and_changes_no_result() {
     {
         let spec = kinds(dir.path(), name, workers, memory);
         let answer = server.post("/v1/pipelines/validate", &spec);
-        assert_eq!(answer.body["warnings"], json!([]), "{answer:?}");
+        assert!(answer.body["warnings"].is_null(), "{}", answer.body["warnings"]);
         server.deploy(&spec);
         let _ = server.wait_for(name, &["finished"]);
     }
