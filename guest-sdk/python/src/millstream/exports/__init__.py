@@ -1,0 +1,1 @@
+"""The component's exports, a module a kind. Imported only inside a component."""
