@@ -2,12 +2,11 @@
 
 import { Buffers, Column, Numbers, Value, arrayOf } from "./columns.js";
 import { ColumnError } from "./errors.js";
-import { TextSlices } from "./slices.js";
 import { isAscii, toBytes, utf8Of } from "./text.js";
 import { DataType, Field, binary, boolean, float32, float64, int64, localTimestamp, timestamp, utf8 } from "./types.js";
 
 /** Values of a column: a typed array or a column of its own type is taken as it is. */
-export type Values = ArrayLike<Value | undefined> | Numbers | TextSlices | Column;
+export type Values = ArrayLike<Value | undefined> | Numbers | Column;
 
 type List = ArrayLike<Value | undefined>;
 
@@ -17,10 +16,6 @@ const BYTES_MAX = 2 ** 31 - 1;
 /** The buffers of these values. */
 export function build(field: Field, values: Values): Buffers {
   if (values instanceof Column) return column(field, values);
-  if (values instanceof TextSlices) {
-    if (field.type === utf8 || field.type === binary) return values.finish();
-    throw new ColumnError(field.name, null, `slices of text cannot be a column of ${field.type.name}`);
-  }
   const Numbers = arrayOf(field.type);
   if (Numbers && values instanceof Numbers) return buffers(NOTHING, NOTHING, bytes(values));
   const list = values as List;
@@ -33,12 +28,9 @@ export function build(field: Field, values: Values): Buffers {
 
 /** The values of these rows, as something that a column can be made of. */
 export function taken(values: Values, rows: readonly number[]): Values {
-  if (values instanceof TextSlices) values = new Column(SLICES, values.length, values.finish());
   const list = values instanceof Column ? values.toArray() : (values as List);
   return rows.map((row) => list[row]);
 }
-
-const SLICES: Field = { name: "slices", type: utf8, nullable: false };
 
 function buffers(validity: Uint8Array, offsets: Uint8Array, values: Uint8Array): Buffers {
   return { validity, offsets, values };

@@ -20,7 +20,6 @@ export {
   keyed,
   transform,
 } from "./registry.js";
-export { TextSlices } from "./slices.js";
 export { mapRows } from "./transforms.js";
 export {
   type DataType,

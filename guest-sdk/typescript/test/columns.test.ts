@@ -61,19 +61,6 @@ test("null where none is allowed is named", () => {
   assert.throws(() => build(ms.field("c", ms.int64, false), [1n, null]), /column `c`, row 1: null, but the column is not/);
 });
 
-test("slices are cut out of a column, and may be taken again", () => {
-  const field = ms.field("c", ms.utf8);
-  const whole = new Column(field, 1, build(field, ["to bé or not"]));
-  const slices = new ms.TextSlices(whole);
-  for (let row = 0; row < 3000; row++) slices.push(3, 6);
-  slices.push(0, 0);
-  assert.throws(() => slices.push(3, 14), /no slice from 3 to 14/);
-  const column = new Column(field, slices.length, build(field, slices));
-  assert.equal(column.length, 3001);
-  assert.deepEqual([column.get(0), column.get(2999), column.get(3000)], ["bé", "bé", ""]);
-  assert.throws(() => build(ms.field("c", ms.int64), slices), /slices of text cannot be a column of int64/);
-});
-
 test("a column of another type is refused", () => {
   const field = ms.field("c", ms.utf8);
   const column = new Column(field, 1, build(field, ["a"]));
