@@ -6,7 +6,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 PLUGINS := -p text -p json -p geo -p stats
 WASM := cargo build --profile plugin --target wasm32-wasip2
 
-.PHONY: demo build plugins test test-spark bench fmt setup clean
+.PHONY: demo build plugins examples conformance test test-spark bench fmt setup clean
 .DEFAULT_GOAL := build
 
 demo: setup build plugins   ## two pipelines on real input; PORT=8080 for another port
@@ -18,12 +18,20 @@ build: setup                ## the program, in target/release/millstream
 plugins: setup              ## the stock plugins, in target/wasm32-wasip2/plugin/
 	$(WASM) $(PLUGINS)
 
-test:                       ## everything: format, lints, unit and whole-system tests
+examples: build             ## the example operators of all languages, in plugins/examples/*/build/; installs toolchains
+	@scripts/examples.sh build
+
+conformance: examples       ## the example operators of all languages, held to the same cases, rows and faults
+	cargo test --release --workspace --test conformance
+
+test:                       ## everything: format, lints, unit tests in every language, whole-system tests
 	@scripts/setup.sh test
 	cargo fmt --all --check
 	$(WASM) $(PLUGINS) -p hostile -p tally -p tally-next
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo build --release --workspace
+	@scripts/examples.sh test
+	@scripts/examples.sh build
 	cargo test --release --workspace
 
 test-spark: build plugins   ## the same windows and joins in Apache Spark: finals must be equal

@@ -98,7 +98,10 @@ toolchain_cpp() {
 
 toolchain_zig() {
     make_is_there
-    command -v zig >/dev/null 2>&1 || python3 -c 'import ziglang' >/dev/null 2>&1 && return
+    command -v zig >/dev/null 2>&1 && return
+    for python in python3 "$tools/python/bin/python"; do
+        "$python" -c 'import ziglang' >/dev/null 2>&1 && return
+    done
     python_environment
     say "installing Zig in $tools/python; make ZIG=\"$tools/python/bin/python -m ziglang\" uses it"
     "$tools/python/bin/pip" install -q --disable-pip-version-check "$ZIG_WHEEL" >&2
