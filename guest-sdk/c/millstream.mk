@@ -51,13 +51,18 @@ $(BUILD):
 SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 NATIVE := $(SANITIZE) -g -O1 $(INCLUDE) -I$(MILLSTREAM_C)/src $(WARNINGS) $(TEST_FLAGS)
 TEST_SOURCES := $(TESTS) $(SOURCES)
-TEST_OBJECTS := $(patsubst %,$(BUILD)/native/%.o,$(notdir $(TEST_SOURCES) $(KIT) testing.c))
-vpath %.c $(sort $(dir $(filter %.c,$(TEST_SOURCES)))) $(MILLSTREAM_C)/src
+TEST_OBJECTS := $(patsubst %,$(BUILD)/native/%.o,$(notdir $(TEST_SOURCES))) \
+	$(patsubst %,$(BUILD)/native/kit/%.o,$(notdir $(KIT) testing.c))
+HEADERS := $(wildcard $(MILLSTREAM_C)/include/* $(MILLSTREAM_C)/src/*.h)
+vpath %.c $(sort $(dir $(filter %.c,$(TEST_SOURCES))))
 vpath %.cpp $(sort $(dir $(filter %.cpp,$(TEST_SOURCES))))
-$(BUILD)/native/%.c.o: %.c $(wildcard $(MILLSTREAM_C)/include/* $(MILLSTREAM_C)/src/*)
+$(BUILD)/native/kit/%.c.o: $(MILLSTREAM_C)/src/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(CC) -std=c11 $(NATIVE) -c -o $@ $<
-$(BUILD)/native/%.cpp.o: %.cpp $(wildcard $(MILLSTREAM_C)/include/* $(MILLSTREAM_C)/src/*)
+$(BUILD)/native/%.c.o: %.c $(HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(NATIVE) -c -o $@ $<
+$(BUILD)/native/%.cpp.o: %.cpp $(HEADERS)
 	@mkdir -p $(@D)
 	$(CXX) -std=c++20 -fno-exceptions $(NATIVE) -c -o $@ $<
 test: $(TEST_OBJECTS)

@@ -1,0 +1,133 @@
+/* The kit's own tests: rows kept, columns of all types, configs, JSON, memory. Operators are tested in plugins/examples. */
+#include "core.h"
+#include "millstream_testing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define IN "s utf8?, n int64?, x boolean?"
+#define ROWS "{\"s\":\"a\",\"n\":1,\"x\":true}\n{\"s\":null,\"n\":null,\"x\":null}\n{\"s\":\"\xc3\xa9\",\"n\":9007199254740993,\"x\":false}\n"
+
+static void truth(bool is, const char *what) { ms_test_is(is ? "so" : what, "so"); }
+
+static void rows_are_kept_repeated_skipped_and_rejected_once(void) {
+    ms_test ran = ms_test_transform("tries", "{\"way\":\"rows\"}", IN, ROWS);
+    ms_test_is(ran.rows, "{\"s\":\"\xc3\xa9\",\"n\":9007199254740993,\"x\":false}\n{\"s\":\"a\",\"n\":1,\"x\":true}\n"
+                         "{\"s\":\"a\",\"n\":1,\"x\":true}\n{\"s\":null,\"n\":null,\"x\":null}\n");
+    ran = ms_test_transform("tries", "{\"way\":\"skip\"}", IN, ROWS);
+    ms_test_is(ran.rows, "{\"s\":\"a\",\"n\":1,\"x\":true}\n{\"s\":\"\xc3\xa9\",\"n\":9007199254740993,\"x\":false}\n");
+    ran = ms_test_transform("tries", "{\"way\":\"twice\"}", IN, ROWS);
+    ms_test_is(ran.rows, "{\"s\":null,\"n\":null,\"x\":null}\n");
+    ms_test_is(ran.rejected, "0: a\n2: \xc3\xa9\n");
+    ms_test_is(ms_test_transform("tries", "{\"way\":\"beyond\"}", IN, ROWS).error,
+               "operator `tries`: row 99 cannot be kept: the input has 3 rows");
+}
+
+static void a_column_that_nobody_built_is_named(void) {
+    ms_test_is(ms_test_transform("tries", "{\"way\":\"forget\"}", IN, ROWS).error,
+               "operator `tries`: column `new`: the output column was neither set nor kept");
+    ms_test_is(ms_test_transform("tries", "{\"way\":\"skip\"}", "n int64", "{\"n\":1}").error,
+               "operator `tries`: the batch has no column `s`");
+}
+
+static void columns_of_all_types_have_nulls(void) {
+    ms_test ran = ms_test_transform("tries", "{\"way\":\"types\"}", "s utf8?", "{}\n{}\n{}\n{}\n");
+    ms_test_is(ran.error, NULL);
+    ms_test_is(ran.rows, "{\"s\":null,\"i\":0,\"f\":0,\"b\":true,\"t\":0,\"z\":\"\"}\n{\"s\":null,\"i\":-1,\"f\":0.5,\"b\":false,\"t\":1,\"z\":\"b\"}\n"
+                         "{\"s\":null,\"i\":null,\"f\":null,\"b\":null,\"t\":null,\"z\":null}\n"
+                         "{\"s\":null,\"i\":-3,\"f\":1.5,\"b\":false,\"t\":3,\"z\":\"byt\"}\n");
+    ms_test_is(ms_test_transform("tries", "{\"way\":\"rows\"}", "s utf8?", "").error,
+               "operator `tries`: row 2 cannot be kept: the input has 0 rows");
+}
+
+static void configs_have_arrays_bounds_and_defaults(void) {
+    ms_test_heard();
+    ms_test_transform("tries", "{\"way\":\"tell\",\"on\":null,\"names\":[\"a\",\"b\"],\"parts\":[{\"name\":\"x\",\"share\":0.25}]}", IN, "");
+    ms_test_is(ms_test_heard(), "warn 2 names, 1 parts, 3, on\ncount opened 2\nobserve share 0.25\n");
+    const char *wrong[][2] = {
+        {"{\"way\":\"tell\",\"names\":[\"a\",1]}", "config.names[1] is a number, not a string"},
+        {"{\"way\":\"tell\",\"parts\":[{\"name\":\"x\",\"share\":2}]}", "config.parts[0].share is 2; it has to be from 0 to 1"},
+        {"{\"way\":\"tell\",\"parts\":[{\"nam\":\"x\",\"share\":1}]}", "config.parts[0] has no key `nam`; did you mean `name`?"},
+        {"{\"way\":\"tell\",\"many\":1.5}", "config.many is 1.5, which is no whole number of 64 bits"},
+        {"{\"way\":\"tell\",\"many\":9223372036854775808}", "config.many is 9223372036854775808, which is no whole number of 64 bits"},
+        {"{\"way\":\"tel\"}", "config.way is `tel`, which it cannot be; did you mean `tell`?"},
+        {"{\"way\":null}", "config.way is null, not a string"},
+        {"[]", "config is an array, not an object"},
+        {"{\"way\":\"tell\"} x", "config is not JSON"},
+        {"", "config: missing field `way`"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) ms_test_is(ms_test_transform("tries", wrong[i][0], IN, "").error, wrong[i][1]);
+}
+
+static void states_may_be_bytes(void) {
+    ms_test ran = ms_test_aggregate("longest", "{}", "k utf8, s utf8?",
+                                    "{\"k\":\"a\",\"s\":\"x\"}\n{\"k\":\"b\",\"s\":null}\n{\"k\":\"a\",\"s\":\"longer\"}\n{\"k\":\"c\",\"s\":\"\"}\n{\"k\":\"a\",\"s\":\"mid\"}\n", "k");
+    ms_test_is(ran.error, NULL);
+    ms_test_is(ran.rows, "{\"longest\":\"longer\"}\n{\"longest\":null}\n{\"longest\":\"\"}\n");
+}
+
+static void json_is_that_of_the_standard(void) {
+    const char *good[] = {"0", "-0", "1e5", "1E+5", "-1.5e-3", "\"\\u00e9\\n\"", "[]", " [1 , 2] ", "{\"a\":{\"b\":[null,true,false]}}", "\"\x7f\""};
+    const char *bad[] = {"", " ", "01", "+1", ".5", "1.", "1e", "NaN", "Infinity", "'a'", "\"\n\"", "\"\\x\"", "\"\\u12g4\"", "[1,]", "{\"a\"}", "{a:1}", "[1] 2", "nul", "\"", "\"\\", "\"\\u", "\xef\xbb\xbf{}", "[", "{\"a\":1,}"};
+    ms_begin_call(NULL, NULL);
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) truth(ms_json_read(ms_text_of(good[i])) != NULL, good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) truth(ms_json_read(ms_text_of(bad[i])) == NULL, bad[i]);
+    /* Every cut of a document is refused and reads nothing behind its end. */
+    const char *whole = "{\"a\\u00e9\":[1.5e3,{\"b\":\"\\ud83e\\udd80\"},true,null]}";
+    for (size_t len = 0; len < strlen(whole); len++) {
+        char *cut = malloc(len + 1);
+        memcpy(cut, whole, len);
+        ms_text text = {cut, len};
+        truth(ms_json_read(text) == NULL, "a cut document");
+        free(cut);
+    }
+    char deep[2001];
+    memset(deep, '[', 1000), memset(deep + 1000, ']', 1000), deep[2000] = 0;
+    truth(ms_json_read(ms_text_of(deep)) == NULL, "deep");
+    truth(!ms_failed(), "no failure");
+}
+
+static void numbers_are_exact_to_64_bits(void) {
+    const struct {
+        const char *text;
+        bool whole;
+        int64_t value;
+    } cases[] = {{"9007199254740993", true, 9007199254740993}, {"9223372036854775807", true, INT64_MAX}, {"-9223372036854775808", true, INT64_MIN},
+                 {"9223372036854775808", false, 0}, {"1e3", true, 1000}, {"1.50", false, 0}, {"9007199254740992.0", true, 9007199254740992},
+                 {"9007199254740994.0", false, 0}, {"-0", true, 0}, {"1e400", false, 0}};
+    ms_begin_call(NULL, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t value = 0;
+        truth(ms_json_int64(ms_json_read(ms_text_of(cases[i].text)), &value) == cases[i].whole && (!cases[i].whole || value == cases[i].value), cases[i].text);
+    }
+    double number;
+    truth(ms_json_float64(ms_json_read(ms_text_of("-0.0")), &number) && signbit(number), "-0.0");
+}
+
+static void memory_of_a_call_is_given_back(void) {
+    ms_begin_call(NULL, NULL);
+    ms_alloc(100);
+    ms_mark mark = ms_mark_now();
+    void *first = ms_alloc(100);
+    ms_alloc(1 << 20);
+    ms_release(mark);
+    truth(ms_alloc(100) == first, "the same memory");
+    ms_alloc(SIZE_MAX);
+    truth(ms_failed(), "no memory");
+    ms_begin_call(NULL, NULL);
+    truth(!ms_failed(), "a new call");
+}
+
+int main(void) {
+    rows_are_kept_repeated_skipped_and_rejected_once();
+    a_column_that_nobody_built_is_named();
+    columns_of_all_types_have_nulls();
+    configs_have_arrays_bounds_and_defaults();
+    states_may_be_bytes();
+    json_is_that_of_the_standard();
+    numbers_are_exact_to_64_bits();
+    memory_of_a_call_is_given_back();
+    puts("all tests passed");
+    return 0;
+}
