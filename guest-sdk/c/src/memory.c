@@ -46,12 +46,16 @@ void ms_begin_call(const char *operator_name, const ms_clock *clock) {
 void *ms_alloc(size_t bytes) {
     chunk **place = arena();
     size_t aligned = (bytes + 15) & ~(size_t)15;
+    if (aligned < bytes) {
+        ms_fail("there is no memory for %zu bytes", bytes);
+        return NULL;
+    }
     if (*place == NULL || (*place)->room - (*place)->used < aligned) {
         size_t header = (sizeof(chunk) + 15) & ~(size_t)15;
         size_t doubled = *place == NULL ? CHUNK_BYTES : (*place)->room * 2;
         if (doubled > CHUNK_BYTES * 64) doubled = CHUNK_BYTES * 64;
         size_t room = aligned > doubled ? aligned : doubled;
-        chunk *added = aligned < bytes ? NULL : malloc(header + room);
+        chunk *added = malloc(header + room);
         if (added == NULL) {
             ms_fail("there is no memory for %zu bytes", bytes);
             return NULL;
