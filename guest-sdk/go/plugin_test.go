@@ -112,10 +112,36 @@ func openLongest(_ struct{}, input plugin.Schema) (plugin.Aggregator[longest], e
 	}, err
 }
 
+func openCount(_ struct{}, _ plugin.Schema) (plugin.Aggregator[int64], error) {
+	add := func(sign int64) func(states, others []int64) error {
+		return func(states, others []int64) error {
+			for i, other := range others {
+				states[i] += sign * other
+			}
+			return nil
+		}
+	}
+	return plugin.Aggregator[int64]{
+		Output: plugintest.Schema("count int64"),
+		Accumulate: func(states []int64, groups []uint32, _ *plugin.Batch) error {
+			for _, group := range groups {
+				states[group]++
+			}
+			return nil
+		},
+		Merge: add(1), Retract: add(-1),
+		Finish: func(states []int64, out *plugin.Output) error {
+			copy(out.Int64("count").Extend(len(states)), states)
+			return nil
+		},
+	}, nil
+}
+
 func init() {
 	plugin.Describe("kit-tests", "0.1.0", "Tries the kit.")
 	plugin.Transform("tries", "Tries the kit.", open)
 	plugin.Aggregate("texts", "How many texts there are.", openLongest)
+	plugin.Aggregate("count", "How many rows.", openCount, plugin.Retracts)
 }
 
 func is(t *testing.T, found, wanted any) {
@@ -194,4 +220,24 @@ func TestAStateOfAnotherVersionIsAnError(t *testing.T) {
 	is(t, err, nil)
 	_, err = opened.Finish(plugin.Buffers{Offsets: []byte{0, 0, 0, 0, 1, 0, 0, 0}, Values: []byte("?")})
 	is(t, err, "operator `texts`: state 0 cannot be read: invalid character '?' looking for beginning of value")
+}
+
+func TestStatesAreMergedAndRetractedPairByPair(t *testing.T) {
+	opened, err := plugin.Open(plugin.KindAggregate, "count", "", nil, nil)
+	is(t, err, nil)
+	counts := func(first, second byte) plugin.Buffers {
+		values := make([]byte, 16)
+		values[0], values[8] = first, second
+		return plugin.Buffers{Offsets: []byte{0, 0, 0, 0, 8, 0, 0, 0, 16, 0, 0, 0}, Values: values}
+	}
+	merged, err := opened.Merge(counts(1, 2), counts(10, 20))
+	is(t, err, nil)
+	is(t, merged, counts(11, 22))
+	left, err := opened.Retract(merged, counts(1, 2))
+	is(t, err, nil)
+	is(t, left, counts(10, 20))
+	texts, _ := plugin.Open(plugin.KindAggregate, "texts", "", nil, plugintest.Schema("s utf8"))
+	null := plugin.Buffers{Validity: []byte{0}, Offsets: make([]byte, 8)}
+	_, err = texts.Retract(null, null)
+	is(t, err, "operator `texts`: this aggregate cannot take out what was put in")
 }

@@ -68,8 +68,7 @@ void exports_millstream_plugin_catalog_describe(exports_millstream_plugin_catalo
 
 /* ---- Opening ---- */
 
-/* A type that the kit does not know is no reason to refuse the input: it may be a column that nobody reads.
- * But nothing could be done with it, so the error says which it is. */
+/* Columns of types that the kit does not know could be kept by nobody, so the error says which one it is. */
 static bool read_schema(const exports_millstream_plugin_transform_list_field_t *fields, ms_schema *schema) {
     ms_field *read = calloc(fields->len + 1, sizeof *read);
     if (read == NULL) abort();

@@ -111,8 +111,36 @@ static void finish(void *self, const ms_states *states, ms_output *output) {
     }
 }
 
+/* How many rows: states of fixed width that can be taken out again. */
+static void *open_count(ms_open *open) {
+    ms_output_field(open, ms_text_of("count"), MS_INT64, false);
+    return NULL;
+}
+
+static void count_rows(void *self, ms_states *states, const uint32_t *groups, const ms_batch *batch) {
+    int64_t *counts = ms_states_fixed(states);
+    for (size_t row = 0; counts != NULL && row < batch->rows; row++) counts[groups[row]]++;
+}
+
+static void add(ms_states *states, const ms_states *others, int64_t sign) {
+    int64_t *counts = ms_states_fixed(states);
+    const int64_t *more = ms_states_fixed(others);
+    for (size_t i = 0; counts != NULL && more != NULL && i < ms_states_count(states); i++) counts[i] += sign * more[i];
+}
+
+static void merge_counts(void *self, ms_states *states, const ms_states *others) { add(states, others, 1); }
+static void retract_counts(void *self, ms_states *states, const ms_states *others) { add(states, others, -1); }
+
+static void finish_counts(void *self, const ms_states *states, ms_output *output) {
+    const int64_t *counts = ms_states_fixed(states);
+    for (size_t i = 0; counts != NULL && i < ms_states_count(states); i++) ms_push_int64(ms_set(output, 0), counts[i]);
+}
+
+static const ms_operator count = {.name = "count", .kind = MS_AGGREGATE, .summary = "How many rows.", .settings = none, .open = open_count,
+                                  .state_size = sizeof(int64_t), .accumulate = count_rows, .merge = merge_counts,
+                                  .retract = retract_counts, .finish = finish_counts};
 static const ms_operator tries = {.name = "tries", .kind = MS_TRANSFORM, .summary = "Tries the kit.", .settings = settings, .open = open, .process = process};
 static const ms_operator longest = {.name = "longest", .kind = MS_AGGREGATE, .summary = "The longest text.", .settings = none, .open = open_longest,
                                     .accumulate = accumulate, .merge = merge, .finish = finish};
 
-MS_PLUGIN("kit-tests", "0.1.0", "Tries the kit.", &tries, &longest);
+MS_PLUGIN("kit-tests", "0.1.0", "Tries the kit.", &tries, &longest, &count);

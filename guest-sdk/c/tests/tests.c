@@ -67,6 +67,28 @@ static void states_may_be_bytes(void) {
     ms_test_is(ran.rows, "{\"longest\":\"longer\"}\n{\"longest\":null}\n{\"longest\":\"\"}\n");
 }
 
+static ms_raw_column counts(int64_t first, int64_t second) {
+    uint32_t offsets[3] = {0, 8, 16};
+    int64_t values[2] = {first, second};
+    ms_raw_column column = {{NULL, 0}, ms_raw_of(offsets, sizeof offsets), ms_raw_of(values, sizeof values)};
+    return column;
+}
+
+static void states_are_merged_and_retracted_pair_by_pair(void) {
+    ms_schema none = {NULL, 0}, output;
+    ms_raw_column answer;
+    ms_core_open(MS_AGGREGATE, ms_text_of("count"), ms_text_of("{}"), none, none, &output);
+    truth(ms_core_merge(counts(1, 2), counts(10, 20), &answer), "merged");
+    truth(memcmp(answer.values.data, (int64_t[]){11, 22}, 16) == 0, "sums");
+    truth(ms_core_retract(answer, counts(1, 2), &answer), "retracted");
+    truth(memcmp(answer.values.data, (int64_t[]){10, 20}, 16) == 0, "what was there");
+    ms_free_column(&answer);
+    ms_core_open(MS_AGGREGATE, ms_text_of("longest"), ms_text_of("{}"), none, (ms_schema){&(ms_field){{"s", 1}, MS_UTF8, true}, 1}, &output);
+    truth(!ms_core_retract(counts(1, 2), counts(1, 2), &answer), "refused");
+    ms_text failure = ms_failure();
+    truth(ms_text_is(failure, "operator `longest`: this aggregate cannot take out what was put in"), failure.data);
+}
+
 static void json_is_that_of_the_standard(void) {
     const char *good[] = {"0", "-0", "1e5", "1E+5", "-1.5e-3", "\"\\u00e9\\n\"", "[]", " [1 , 2] ", "{\"a\":{\"b\":[null,true,false]}}", "\"\x7f\""};
     const char *bad[] = {"", " ", "01", "+1", ".5", "1.", "1e", "NaN", "Infinity", "'a'", "\"\n\"", "\"\\x\"", "\"\\u12g4\"", "[1,]", "{\"a\"}", "{a:1}", "[1] 2", "nul", "\"", "\"\\", "\"\\u", "\xef\xbb\xbf{}", "[", "{\"a\":1,}"};
@@ -125,6 +147,7 @@ int main(void) {
     columns_of_all_types_have_nulls();
     configs_have_arrays_bounds_and_defaults();
     states_may_be_bytes();
+    states_are_merged_and_retracted_pair_by_pair();
     json_is_that_of_the_standard();
     numbers_are_exact_to_64_bits();
     memory_of_a_call_is_given_back();
