@@ -2,7 +2,7 @@
 
 import { Buffers, Column, Numbers, Value, arrayOf } from "./columns.js";
 import { ColumnError } from "./errors.js";
-import { isAscii, toBytes, utf8Of } from "./text.js";
+import { asciiBytes, toBytes, utf8Of } from "./text.js";
 import { DataType, Field, binary, boolean, float32, float64, int64, localTimestamp, timestamp, utf8 } from "./types.js";
 
 /** Values of a column: a typed array or a column of its own type is taken as it is. */
@@ -121,14 +121,14 @@ function texts(field: Field, values: List): Buffers {
   }
   const validity = hasNulls ? validityOf(field, values) : NOTHING;
   // `join` makes nothing of null and undefined, which is what they are.
-  let text = Array.prototype.join.call(parts, "");
-  if (!isAscii(text)) {
+  let data = asciiBytes(Array.prototype.join.call(parts, ""));
+  if (!data) {
     parts = Array.from(parts, (value, row) => encoded(field, row, value ?? ""));
     for (let row = 0; row < parts.length; row++) offsets[row + 1] = offsets[row] + parts[row].length;
-    text = Array.prototype.join.call(parts, "");
+    data = toBytes(Array.prototype.join.call(parts, ""));
   }
-  check(field, text.length);
-  return buffers(validity, bytes(offsets), toBytes(text));
+  check(field, data.length);
+  return buffers(validity, bytes(offsets), data);
 }
 
 function encoded(field: Field, row: number, text: string): string {

@@ -157,8 +157,10 @@ export class Column implements Iterable<Value> {
 
   private texts(): string[] {
     // One decoding for all: in ASCII bytes and characters have the same places.
-    const text = latin1(this.bytes);
-    if (isAscii(text)) return this.cut((from, to) => text.substring(from, to));
+    if (isAscii(this.bytes)) {
+      const text = latin1(this.bytes);
+      return this.cut((from, to) => text.substring(from, to));
+    }
     return this.cut((from, to) => decode(this.bytes.subarray(from, to)));
   }
 
