@@ -108,6 +108,14 @@ fn a_missing_tool_is_named_with_the_command_that_installs_it() {
         let words = format!("{tool}; install it with:\n  ");
         assert!(said.err.contains(&words) && said.err.contains(install), "{said:?}");
     }
+    let zig = project("Makefile", "include kit/guest-sdk/c/zig.mk\n");
+    let path = tools(zig.path(), &[("make", ""), ("clang-19", "")]);
+    let only = path.split(':').next().unwrap_or_default();
+    let said = command_in(&[("PATH", only)], &["plugin", "build", &zig.path().display().to_string()]);
+    assert!(
+        said.err.contains("zig is missing; install it with:\n  python3 -m pip install ziglang"),
+        "{said:?}"
+    );
     let dir = project("plugin.py", "");
     fs::write(dir.path().join("pyproject.toml"), "[project]\nname = \"shop\"\n").unwrap();
     let said = command_in(&[("PATH", "/nowhere")], &["plugin", "build", &dir.path().display().to_string()]);

@@ -163,7 +163,7 @@ fn go(project: &Path) -> Result<PathBuf, CliError> {
 
 fn c(project: &Path) -> Result<PathBuf, CliError> {
     let make = toolchain::MAKE.find()?;
-    toolchain::check_c_compiler()?;
+    toolchain::check_c_compiler(project)?;
     run(project, &make, &[])?;
     let build = project.join("build");
     let modules: Vec<PathBuf> = wasm_files(&build).into_iter().filter(|file| is_core(file)).collect();

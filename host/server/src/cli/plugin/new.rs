@@ -102,7 +102,7 @@ impl Template<'_> {
             let prefix = format!("guest-sdk/templates/{folder}/");
             for file in files {
                 let Some(inside) = file.path.strip_prefix(&prefix) else { continue };
-                let inside = format!("{into}{}", self.fill(inside).replace("dot-", "."));
+                let inside = format!("{into}{}", with_dots(inside));
                 let text = self.fill(&String::from_utf8_lossy(&file.bytes));
                 write(&project.join(&inside), text.as_bytes())?;
                 written.push(inside);
@@ -119,8 +119,15 @@ impl Template<'_> {
         text.replace("{{name}}", self.name)
             .replace("{{./kit}}", &format!("{dot}{}", self.kit))
             .replace("{{kit}}", self.kit)
-            .replace("{{identifier}}", &self.name.replace('-', "_"))
     }
+}
+
+/// A file that begins with a dot is called `dot-…` among the templates, where it would mean something itself.
+fn with_dots(path: &str) -> String {
+    let parts = path.split('/');
+    let parts =
+        parts.map(|part| part.strip_prefix("dot-").map_or(part.to_owned(), |rest| format!(".{rest}")));
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// The kit as a small checkout, so that its own paths lead where they should.
@@ -143,7 +150,32 @@ fn at(path: &Path, error: &io::Error) -> CliError {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
+
+    #[test]
+    fn every_language_has_a_template_of_every_kind_with_cases() {
+        let files = kits::files().unwrap();
+        for lang in Lang::value_variants() {
+            for kind in Kind::value_variants() {
+                let dir = tempfile::tempdir().unwrap();
+                let kit = lang.kit();
+                let template = Template { name: "dot-shop", kit: &kit };
+                let written = template.write(dir.path(), *lang, *kind, &files).unwrap();
+                for file in [".gitignore", "README.md"] {
+                    assert!(written.iter().any(|path| path == file), "{lang:?} {kind:?} {file}: {written:?}");
+                }
+                assert!(
+                    written.iter().any(|path| path.starts_with("cases/") && path.ends_with(".in.ndjson"))
+                );
+                for file in written {
+                    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+                    assert!(!text.contains("{{name}}") && !text.contains("kit}}"), "{lang:?} {file}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn names_are_those_that_hosts_and_tools_accept() {

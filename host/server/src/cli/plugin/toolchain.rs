@@ -118,14 +118,21 @@ pub(super) fn python(project: &Path) -> Result<PathBuf, CliError> {
     Ok(python)
 }
 
-/// A compiler for C to WebAssembly, as the kit's Makefile looks for it.
-pub(super) fn check_c_compiler() -> Result<(), CliError> {
+/// A compiler to WebAssembly, as the kit's Makefiles look for it: clang or Zig for C, Zig for Zig.
+pub(super) fn check_c_compiler(project: &Path) -> Result<(), CliError> {
     let has_ziglang = || {
         let python = config::program("python3")?;
         let asked = Command::new(python).args(["-c", "import ziglang"]).stderr(Stdio::null()).status();
         asked.ok().filter(std::process::ExitStatus::success)
     };
-    if config::program("clang-19").is_some() || config::program("zig").is_some() || has_ziglang().is_some() {
+    if config::program("zig").is_some() || has_ziglang().is_some() {
+        return Ok(());
+    }
+    let makefile = std::fs::read_to_string(project.join("Makefile")).unwrap_or_default();
+    if makefile.contains("/zig.mk") {
+        return Err(missing("zig", "python3 -m pip install ziglang"));
+    }
+    if config::program("clang-19").is_some() {
         return Ok(());
     }
     Err(missing(
