@@ -1,5 +1,6 @@
 //! Everything that can go wrong in an operator: it costs the rows it is about, and is told in words.
 
+use millstream_tests::command;
 use serde_json::Value;
 
 use crate::component::Component;
@@ -99,4 +100,13 @@ pub(crate) fn columns(component: &Component) {
     refused("json-pick", "{ column: at, fields: [{ name: n, type: int64 }] }", &["at", "timestamp", "utf8"]);
     refused("mean", "{ column: line }", &["line", "utf8"]);
     refused("sessions", "{ time: line, gap_ms: 1 }", &["line", "utf8", "timestamp"]);
+}
+
+/// Batch after batch of garbage: a collector has to run many times, and it may not be at work while the host hands a
+/// batch over.
+pub(crate) fn garbage(component: &Component) {
+    let operator = format!("{}#json-pick", component.path.display());
+    let config = "{ column: body, fields: [{ name: n, type: int64 }] }";
+    let said = command(&["plugin", "bench", &operator, "--config", config, "--schema", "{ body: utf8 }"]);
+    assert!(said.ok, "{}", said.err);
 }

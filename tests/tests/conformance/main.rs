@@ -59,6 +59,11 @@ macro_rules! languages {
             }
 
             #[test]
+            fn what_is_left_behind_is_collected_between_batches() {
+                crate::faults::garbage(&component());
+            }
+
+            #[test]
             fn a_config_that_is_wrong_is_refused_with_its_key() {
                 crate::faults::configs(&component());
             }
