@@ -44,13 +44,16 @@ func Aggregate[C, S any](name, summary string, open func(config C, input Schema)
 			if err := aggregator.Output.check(); err != nil {
 				return nil, err
 			}
-			return &Opened{input: input, output: aggregator.Output, aggregate: aggregator.calls()}, nil
+			codec, err := codecOf[S]()
+			if err != nil {
+				return nil, err
+			}
+			return &Opened{input: input, output: aggregator.Output, aggregate: aggregator.calls(codec)}, nil
 		},
 	})
 }
 
-func (a Aggregator[S]) calls() aggregateCalls {
-	codec := codecOf[S]()
+func (a Aggregator[S]) calls(codec codec[S]) aggregateCalls {
 	pairs := func(act func(states, others []S) error, left, right Buffers) (Buffers, error) {
 		states, column, err := decodeStates(codec, left)
 		if err != nil {

@@ -106,15 +106,18 @@ func Keyed[C, S any](name, summary string, open func(config C, keys, input Schem
 			if err := output.check(); err != nil {
 				return nil, err
 			}
-			calls := operator.calls()
+			codec, err := codecOf[S]()
+			if err != nil {
+				return nil, err
+			}
+			calls := operator.calls(codec)
 			calls.behind = operator.Output
 			return &Opened{input: input, output: output, keyed: calls}, nil
 		},
 	})
 }
 
-func (k KeyedOperator[S]) calls() keyedCalls {
-	codec := codecOf[S]()
+func (k KeyedOperator[S]) calls(codec codec[S]) keyedCalls {
 	return keyedCalls{
 		process: func(turn *turnAtWork, given Buffers, rowKeys []uint32, due []Timer) (Buffers, error) {
 			column := readStates(given)

@@ -137,11 +137,19 @@ func openCount(_ struct{}, _ plugin.Schema) (plugin.Aggregator[int64], error) {
 	}, nil
 }
 
+// hidden cannot be kept: JSON would leave out what is inside.
+type hidden struct{ Parts []struct{ text string } }
+
+func openHidden(_ struct{}, _ plugin.Schema) (plugin.Aggregator[hidden], error) {
+	return plugin.Aggregator[hidden]{Output: plugintest.Schema("n int64")}, nil
+}
+
 func init() {
 	plugin.Describe("kit-tests", "0.1.0", "Tries the kit.")
 	plugin.Transform("tries", "Tries the kit.", open)
 	plugin.Aggregate("texts", "How many texts there are.", openLongest)
 	plugin.Aggregate("count", "How many rows.", openCount, plugin.Retracts)
+	plugin.Aggregate("hidden", "Loses what it remembers.", openHidden)
 }
 
 func is(t *testing.T, found, wanted any) {
@@ -240,4 +248,9 @@ func TestStatesAreMergedAndRetractedPairByPair(t *testing.T) {
 	null := plugin.Buffers{Validity: []byte{0}, Offsets: make([]byte, 8)}
 	_, err = texts.Retract(null, null)
 	is(t, err, "operator `texts`: this aggregate cannot take out what was put in")
+}
+
+func TestAStateThatWouldLoseSomethingIsRefused(t *testing.T) {
+	_, err := plugin.Open(plugin.KindAggregate, "hidden", "", nil, nil)
+	is(t, err, "the state plugin_test.hidden is kept as JSON, which has no place for the field text: give it a name that begins with a capital")
 }

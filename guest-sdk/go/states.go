@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"unsafe"
 )
 
@@ -16,21 +17,50 @@ type codec[S any] struct {
 	slice bool
 }
 
-func codecOf[S any]() codec[S] {
+func codecOf[S any]() (codec[S], error) {
 	of := reflect.TypeFor[S]()
 	if of.Kind() == reflect.Slice && fixed(of.Elem()) {
-		return codec[S]{int(of.Elem().Size()), true}
+		return codec[S]{int(of.Elem().Size()), true}, nil
 	}
 	if fixed(of) {
-		return codec[S]{int(of.Size()), false}
+		return codec[S]{int(of.Size()), false}, nil
 	}
-	return codec[S]{}
+	if lost := lostIn(of, nil); lost != "" {
+		return codec[S]{}, fmt.Errorf("the state %s is kept as JSON, which has no place for %s: give it a name that begins with a capital", of, lost)
+	}
+	return codec[S]{}, nil
+}
+
+var marshaler = reflect.TypeFor[json.Marshaler]()
+
+// lostIn is a field that JSON would leave out without a word; empty for none.
+func lostIn(of reflect.Type, seen []reflect.Type) string {
+	if slices.Contains(seen, of) || of.Implements(marshaler) || reflect.PointerTo(of).Implements(marshaler) {
+		return ""
+	}
+	seen = append(seen, of)
+	switch of.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return lostIn(of.Elem(), seen)
+	case reflect.Struct:
+		for i := range of.NumField() {
+			field := of.Field(i)
+			if !field.IsExported() {
+				return "the field " + field.Name
+			}
+			if lost := lostIn(field.Type, seen); lost != "" {
+				return lost
+			}
+		}
+	}
+	return ""
 }
 
 // fixed is whether a type has one way to lie in memory, without pointers and gaps.
 func fixed(of reflect.Type) bool {
 	switch of.Kind() {
-	case reflect.Int32, reflect.Int64, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64, reflect.Uint8:
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Float32, reflect.Float64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return true
 	case reflect.Array:
 		return fixed(of.Elem())
