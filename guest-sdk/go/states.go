@@ -26,7 +26,8 @@ func codecOf[S any]() (codec[S], error) {
 		return codec[S]{int(of.Size()), false}, nil
 	}
 	if lost := lostIn(of, nil); lost != "" {
-		return codec[S]{}, fmt.Errorf("the state %s is kept as JSON, which has no place for %s: give it a name that begins with a capital", of, lost)
+		return codec[S]{}, fmt.Errorf(
+			"the state %s is kept as JSON, which has no place for %s: give it a name that begins with a capital", of, lost)
 	}
 	return codec[S]{}, nil
 }

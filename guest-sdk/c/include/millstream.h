@@ -342,7 +342,15 @@ void ms_observe(const char *name, double value);
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-typedef enum ms_json_type { MS_JSON_NULL, MS_JSON_FALSE, MS_JSON_TRUE, MS_JSON_NUMBER, MS_JSON_STRING, MS_JSON_ARRAY, MS_JSON_OBJECT } ms_json_type;
+typedef enum ms_json_type {
+    MS_JSON_NULL,
+    MS_JSON_FALSE,
+    MS_JSON_TRUE,
+    MS_JSON_NUMBER,
+    MS_JSON_STRING,
+    MS_JSON_ARRAY,
+    MS_JSON_OBJECT
+} ms_json_type;
 
 /* A value of a JSON document (RFC 8259). */
 typedef struct ms_json {

@@ -43,14 +43,13 @@ typedef struct table {
 } table;
 
 static void read_schema(const char *words, table *to) {
-    static const char *names[] = {"boolean", "int32", "int64", "float32", "float64", "date", "timestamp", "local timestamp", "utf8", "binary"};
     to->schema.fields = to->fields;
     to->schema.count = 0;
     while (*words != 0 && to->schema.count < FIELDS_MAX) {
         size_t name = strcspn(words, " "), type = strcspn(words + name + 1, "?,"), found = 0;
         ms_text type_text = {words + name + 1, type};
-        while (found < 10 && !ms_text_is(type_text, names[found])) found++;
-        if (found == 10) fprintf(stderr, "the schema has no type behind `%.*s`\n", (int)name, words), abort();
+        while (found <= MS_BINARY && !ms_text_is(type_text, ms_type_name((ms_type)found))) found++;
+        if (found > MS_BINARY) fprintf(stderr, "the schema has no type behind `%.*s`\n", (int)name, words), abort();
         ms_field field = {{words, name}, (ms_type)found, words[name + 1 + type] == '?'};
         to->fields[to->schema.count++] = field;
         words += name + 1 + type + field.nullable;
