@@ -112,11 +112,13 @@ function texts(field: Field, values: List): Buffers {
   let parts = values as ArrayLike<string>;
   let end = 0;
   let hasNulls = false;
-  for (let row = 0; row < parts.length; ) {
-    const value: Value | undefined = parts[row];
-    if (typeof value === "string") end += value.length;
-    else if (value === null || value === undefined) hasNulls = true;
-    else throw new ColumnError(field.name, row, wrong(value, field.type));
+  const { length } = parts;
+  for (let row = 0; row < length; ) {
+    const value = parts[row];
+    if (value === null || value === undefined) hasNulls = true;
+    // What only strings have: in QuickJS `typeof` takes a third of the time of this loop.
+    else if (value.codePointAt === undefined) throw new ColumnError(field.name, row, wrong(value, field.type));
+    else end += value.length;
     offsets[++row] = end;
   }
   const validity = hasNulls ? validityOf(field, values) : NOTHING;

@@ -49,6 +49,7 @@ test("a wrong value is named with its column and row", () => {
     [ms.int32, [2 ** 31], /row 0: number 2147483648 is no int32/],
     [ms.float64, ["1"], /row 0: "1" is no float64/],
     [ms.utf8, ["a", 5], /row 1: number 5 is no utf8/],
+    [ms.utf8, ["a", new Uint8Array([7])], /row 1: object 7 is no utf8/],
     [ms.utf8, ["a", "\ud800"], /row 1: .* has half a character/],
     [ms.boolean, [true, 1], /row 1: number 1 is no boolean/],
   ];
