@@ -1,4 +1,4 @@
-//! The example operators in Zig, over the C kit as `zig translate-c` reads it. Two of the six are C: a plugin may
+//! The example operators in Zig, over the C kit as `zig translate-c` reads it. One of the six is C: a plugin may
 //! have operators of both.
 const ms = @import("ms");
 
@@ -7,12 +7,11 @@ const operators = [_][*c]const ms.ms_operator{
     &@import("currency.zig").operator,
     &json_pick,
     &@import("mean.zig").operator,
-    &sessions,
+    &@import("sessions.zig").operator,
     &@import("hostile.zig").operator,
 };
 
 extern const json_pick: ms.ms_operator;
-extern const sessions: ms.ms_operator;
 
 export const millstream_plugin: ms.ms_plugin = .{
     .name = "examples-zig",
