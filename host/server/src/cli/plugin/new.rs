@@ -114,11 +114,7 @@ impl Template<'_> {
     }
 
     fn fill(&self, text: &str) -> String {
-        // Go takes a path for one only if it begins like one.
-        let dot = if Path::new(self.kit).is_absolute() { "" } else { "./" };
-        text.replace("{{name}}", self.name)
-            .replace("{{./kit}}", &format!("{dot}{}", self.kit))
-            .replace("{{kit}}", self.kit)
+        text.replace("{{name}}", self.name).replace("{{kit}}", self.kit)
     }
 }
 
