@@ -2,10 +2,10 @@
 
 import { OperatorError, Reject, Schema, type Value, boolean, config, field, float64, int64, transform, utf8 } from "millstream-plugin";
 
-import { type Json, NumberText, readJson } from "./json.js";
+import { type Json, NumberText, readExactly, readJson } from "./json.js";
 
 const TYPES = { boolean, int64, float64, utf8 };
-/** Whole numbers with a fraction or an exponent are exact up to here. */
+/** Below, a number is what is written; whole numbers with a fraction or an exponent are exact up to here. */
 const EXACT_MAX = 2 ** 53;
 
 const Picked = config.object({
@@ -20,13 +20,14 @@ transform("json-pick", {
   open({ column, fields }, input) {
     input.need(column, utf8);
     const picks = fields.map(({ name, type, pointer = `/${name}` }) => ({ name, type, pointer, steps: stepsOf(pointer) }));
-    const isExact = picks.some(({ type }) => type === "int64");
 
     function rowOf(text: string): Value[] {
-      const document = readJson(text, isExact);
+      const document = readJson(text);
       return picks.map(({ type, pointer, steps }) => {
-        const value = found(document, steps);
+        let value = found(document, steps);
         if (value === undefined || value === null) return null;
+        const isRounded = typeof value === "number" && Math.abs(value) >= EXACT_MAX;
+        if (type === "int64" && isRounded) value = found(readExactly(text), steps)!;
         const cell = TAKERS[type](value);
         if (cell === undefined) throw new Reject(`${pointer} is no ${type}`);
         return cell;
@@ -71,8 +72,9 @@ function found(value: Json | undefined, steps: string[]): Json | undefined {
 
 const TAKERS: Record<keyof typeof TYPES, (value: Json) => Value | undefined> = {
   boolean: (value) => (typeof value === "boolean" ? value : undefined),
-  float64: (value) => (value instanceof NumberText ? Number(value.text) : typeof value === "number" ? value : undefined),
+  float64: (value) => (typeof value === "number" ? value : undefined),
   int64(value) {
+    if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : undefined;
     if (!(value instanceof NumberText)) return undefined;
     const number = Number(value.text);
     if (/[.eE]/.test(value.text)) {

@@ -13,23 +13,22 @@ export type Json = null | boolean | string | number | NumberText | Json[] | { [k
 // Strings come first, so that what looks like a number inside of one is none.
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** Reads a document; with `isExact` numbers are `NumberText`. */
-export function readJson(text: string, isExact: boolean): Json {
-  const plain = parsed(text);
-  if (!isExact) return plain;
-  const numbers: string[] = [];
-  // Each number becomes its place in the list of all: a document that has been read once can be read again.
-  const numbered = text.replace(TOKENS, (token) => {
-    if (token.startsWith('"')) return token;
-    return String(numbers.push(token) - 1);
-  });
-  return JSON.parse(numbered, (_, value) => (typeof value === "number" ? new NumberText(numbers[value]) : value));
-}
-
-function parsed(text: string): Json {
+/** Reads a document. */
+export function readJson(text: string): Json {
   try {
     return JSON.parse(text);
   } catch (error) {
     throw new Reject(error instanceof SyntaxError ? "not JSON" : "nested too deeply");
   }
+}
+
+/** Reads a document that has been read before, now with all numbers as `NumberText`. */
+export function readExactly(text: string): Json {
+  const numbers: string[] = [];
+  // Each number becomes its place in the list of all.
+  const numbered = text.replace(TOKENS, (token) => {
+    if (token.startsWith('"')) return token;
+    return String(numbers.push(token) - 1);
+  });
+  return JSON.parse(numbered, (_, value) => (typeof value === "number" ? new NumberText(numbers[value]) : value));
 }
