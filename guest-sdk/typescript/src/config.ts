@@ -97,15 +97,15 @@ export function object<S extends Shapes>(shapes: S, help?: string): Shape<Read<S
   });
 }
 
-/** A config as JSON, read by its shapes. */
-export function readConfig<S extends Shapes>(shapes: S, text: string): Read<S> {
+/** A config that comes as JSON. */
+export function readConfig<T>(shape: Shape<T>, text: string): T {
   let given: unknown;
   try {
     given = JSON.parse(text.trim() || "{}");
   } catch (error) {
     throw new OperatorError(`config is not JSON: ${(error as Error).message}`);
   }
-  return object(shapes).read(given, "config");
+  return shape.read(given, "config");
 }
 
 function needed(path: string, wanted: string, value: unknown): OperatorError {

@@ -28,7 +28,7 @@ export abstract class Opened<T extends { output: Schema }> {
   ) {
     this.made = this.told(() => {
       const found = find(kind, name);
-      const made = found.open(readConfig(found.shapes, config), ...schemas) as T;
+      const made = found.open(readConfig(found.config, config), ...schemas) as T;
       check(made?.output);
       return made;
     });

@@ -87,7 +87,6 @@ const KINDS: readonly Kind[] = ["transform", "aggregate", "keyed"];
 export interface Registered {
   kind: Kind;
   summary: string;
-  shapes: Shapes;
   config: Shape<unknown>;
   retracts: boolean;
   open(...given: unknown[]): unknown;
@@ -118,10 +117,10 @@ export function keyed<S extends Shapes = {}>(name: string, operator: KeyedOperat
 
 function register(kind: Kind, name: string, operator: Described<Shapes> & { open: unknown }, retracts = false): void {
   if (plugin.operators.has(name)) throw new Error(`the plugin has two operators \`${name}\``);
-  const { summary, config: shapes = {} } = operator;
+  const { summary, config = {} } = operator;
   // As a method of what was given, since `open` may want its `this`.
   const open = (...given: unknown[]) => (operator as { open(...given: unknown[]): unknown }).open(...given);
-  plugin.operators.set(name, { kind, summary, shapes, config: object(shapes), retracts, open });
+  plugin.operators.set(name, { kind, summary, config: object(config), retracts, open });
 }
 
 /** The operator of this name. */

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import ColumnError, placed
+from .errors import OperatorError, placed
 from .types import DataType, Field, Schema, boolean, utf8
 
 # Validity, offsets and values of a column.
@@ -139,7 +139,7 @@ class Batch:
 
     def __init__(self, schema: Schema, rows: int, columns: list[Buffers], clock: Clock | None = None):
         if len(columns) != len(schema):
-            raise ColumnError("*", None, f"{len(columns)} columns came for a schema of {len(schema)}")
+            raise OperatorError(f"{len(columns)} columns came for a schema of {len(schema)}")
         self.schema = schema
         self.columns = [Column(field, rows, buffers) for field, buffers in zip(schema, columns)]
         self.clock = clock or Clock()

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..columns import Clock, Row
 from ..keys import OpenKeyed, Turn
-from ..states import States, buffers_of, decode, encode
+from ..states import States, decode, encode
 from ..types import Schema
-from .running import Ran, Recorder, Types, batch, rows_of, schema
+from .running import Ran, Recorder, Types, batch, rows_of, schema, states_of
 
 KeyValues = tuple[Any, ...]
 
@@ -45,7 +45,7 @@ class Keeper:
         outcome = self._opened.process(
             Turn(
                 keys=batch([dict(zip(self._by, key)) for key in keys], self._keys, clock),
-                states=_states([self._states.get(key) for key in keys]),
+                states=states_of([self._states.get(key) for key in keys]),
                 rows=batch(rows, self._columns, clock),
                 row_keys=[keys[self._key(row)] for row in rows],
                 due=[(keys[key], at) for key, at in due.items()],
@@ -64,7 +64,7 @@ class Keeper:
 
     def migrate(self, version: str, states: dict[KeyValues, Any]) -> None:
         """Takes states that an earlier version of the plugin wrote, through the operator's `migrate`."""
-        before = _states([encode(state) for state in states.values()])
+        before = states_of([encode(state) for state in states.values()])
         self._keep(list(states), States(len(states), self._opened.migrate(version, before)))
 
     def _key(self, row: Row) -> KeyValues:
@@ -76,7 +76,3 @@ class Keeper:
                 self._states.pop(key, None)
             else:
                 self._states[key] = state
-
-
-def _states(states: list[bytes | None]) -> States:
-    return States(len(states), buffers_of(states, len(states)))

@@ -99,7 +99,7 @@ def aggregate(
         mine = [touched.index(place) for place in places]
         buffers = opened.accumulate(_nothing(len(touched)), mine, batch(rows, columns))
         by_group = dict(zip(touched, States(len(touched), buffers).to_list()))
-        return _states([by_group.get(group) for group in range(len(groups))])
+        return states_of([by_group.get(group) for group in range(len(groups))])
 
     merged = _nothing(len(groups))
     for rows in batches:
@@ -139,9 +139,10 @@ def _key(row: Row, by: Sequence[str]) -> tuple[Any, ...]:
     return tuple(row.get(name) for name in by)
 
 
-def _states(states: list[bytes | None]) -> States:
+def states_of(states: list[bytes | None]) -> States:
+    """States as the host has them."""
     return States(len(states), buffers_of(states, len(states)))
 
 
 def _nothing(count: int) -> States:
-    return _states([None] * count)
+    return states_of([None] * count)
