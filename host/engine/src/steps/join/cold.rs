@@ -235,7 +235,7 @@ impl Join {
             let Some(mut stretch) = own.stretches.remove(start_us) else { return Ok(()) };
             if comes_out {
                 own.stays_us = own.stays_us.max(last_us.saturating_add(1));
-                self.bring_back(side, &mut stretch)?;
+                self.bring_back(side, &mut stretch, last_us < before_us)?;
             }
             if let Some(cold) = &mut self.cold {
                 cold.store.remove(&stretch.rows)?;
@@ -277,13 +277,19 @@ impl Join {
         Ok(())
     }
 
-    /// Takes the rows of a stretch into memory, which is dropped then.
-    fn bring_back(&mut self, side: usize, stretch: &mut Stretch) -> Result<(), StateError> {
+    /// Takes the rows of a stretch into memory, which is dropped then: where it is over, those alone that come
+    /// out.
+    fn bring_back(&mut self, side: usize, stretch: &mut Stretch, is_over: bool) -> Result<(), StateError> {
         let mut cursor = Cursor::default();
         while let Some(cold) = &mut self.cold
             && let Some(rows) = cold.store.scan(&stretch.rows, &mut cursor, SCAN_ROWS)?
         {
             let marks = cold.store.find_all(&mut stretch.marks, &KeyColumn::Bytes(rows.keys.clone()))?;
+            if is_over {
+                let rows = self.unmatched(side, rows, &marks)?;
+                self.take_in(side, rows, true)?;
+                continue;
+            }
             self.take_in(side, rows, true)?;
             self.take_marks(side, &marks);
         }

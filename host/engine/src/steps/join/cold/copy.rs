@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
-use arrow_select::filter::filter_record_batch;
+use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch};
+use arrow_select::filter::{filter, filter_record_batch};
 
 use super::{Cold, SCAN_ROWS, times};
 use crate::state::cold::{ColdRows, Cursor};
@@ -77,29 +77,56 @@ impl Join {
 
     /// Rows of the file as those of a copy, with the marks that were made beside them.
     fn with_marks(&self, side: usize, rows: ColdRows, marks: &[ColdRows]) -> Result<RecordBatch, StateError> {
-        let (mut groups, mut ids) = (GroupTable::default(), Vec::new());
-        let mut matched = BTreeSet::new();
-        for marks in marks {
-            groups.groups(&KeyColumn::Bytes(marks.keys.clone()), &mut ids)?;
-            matched.extend(ids.iter().copied().zip(times(&marks.payload[0]).iter().copied()));
-        }
-        let found = groups.find(&KeyColumn::Bytes(rows.keys));
         let batch = self.batch(side, rows.payload)?;
-        if matched.is_empty() {
+        if marks.iter().all(|marks| marks.keys.is_empty()) {
             return Ok(batch);
         }
-        let width = batch.num_columns() - 1;
-        let times_us = self.plan.inputs[side].time.times(&batch);
-        let is_marked = found.iter().zip(times_us.values());
-        let is_marked =
-            is_marked.map(|(group, us)| group.is_some_and(|group| matched.contains(&(group, *us))));
-        let is_marked: BooleanArray = is_marked.map(Some).collect();
+        let is_marked = self.is_marked(side, rows.keys, &batch, marks)?;
         if self.plan.kind.is_filter() {
             return Ok(filter_record_batch(&batch, &arrow_arith::boolean::not(&is_marked)?)?);
         }
         let mut columns = batch.columns().to_vec();
-        columns[width] = Arc::new(arrow_arith::boolean::or(columns[width].as_boolean(), &is_marked)?);
+        if let Some(matched) = columns.last_mut() {
+            *matched = Arc::new(arrow_arith::boolean::or(matched.as_boolean(), &is_marked)?);
+        }
         Ok(RecordBatch::try_new(batch.schema(), columns)?)
+    }
+
+    /// Those of the rows of the file that have had no match.
+    pub(super) fn unmatched(
+        &self,
+        side: usize,
+        rows: ColdRows,
+        marks: &[ColdRows],
+    ) -> Result<ColdRows, StateError> {
+        let keys = rows.keys.clone();
+        let batch = self.batch(side, rows.payload)?;
+        let is_marked = self.is_marked(side, rows.keys, &batch, marks)?;
+        let was_matched = batch.column(batch.num_columns() - 1).as_boolean();
+        let is_matched = arrow_arith::boolean::or(was_matched, &is_marked)?;
+        let waits = arrow_arith::boolean::not(&is_matched)?;
+        let batch = filter_record_batch(&batch, &waits)?;
+        Ok(ColdRows { keys: filter(&keys, &waits)?.as_binary().clone(), payload: batch.columns().to_vec() })
+    }
+
+    /// Which rows of the file have marks beside them.
+    fn is_marked(
+        &self,
+        side: usize,
+        keys: BinaryArray,
+        rows: &RecordBatch,
+        marks: &[ColdRows],
+    ) -> Result<BooleanArray, StateError> {
+        let (mut groups, mut ids) = (GroupTable::default(), Vec::new());
+        let mut marked = BTreeSet::new();
+        for marks in marks {
+            groups.groups(&KeyColumn::Bytes(marks.keys.clone()), &mut ids)?;
+            marked.extend(ids.iter().copied().zip(times(&marks.payload[0]).iter().copied()));
+        }
+        let times_us = self.plan.inputs[side].time.times(rows);
+        let places = groups.find(&KeyColumn::Bytes(keys)).into_iter().zip(times_us.values());
+        let is_marked = places.map(|(group, us)| group.is_some_and(|group| marked.contains(&(group, *us))));
+        Ok(is_marked.map(Some).collect())
     }
 
     fn batch(&self, side: usize, columns: Vec<ArrayRef>) -> Result<RecordBatch, StateError> {
