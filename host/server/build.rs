@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::{PackageName, Resolve};
 
 /// What tools leave behind, and tests that only the kit itself needs.
 const LEFT_OUT: [&str; 10] = [
@@ -38,8 +40,9 @@ fn main() -> io::Result<()> {
     if let Some(manifest) = files.get_mut("guest-sdk/rust/Cargo.toml") {
         *manifest = standalone(&String::from_utf8_lossy(manifest), &workspace).into_bytes();
     }
-    let path = Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("kits.deflate");
-    let mut packed = DeflateEncoder::new(File::create(path)?, Compression::best());
+    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
+    let mut packed =
+        DeflateEncoder::new(File::create(Path::new(&out).join("kits.deflate"))?, Compression::best());
     for (name, bytes) in files {
         for part in [name.as_bytes(), &bytes] {
             let length = u32::try_from(part.len()).map_err(io::Error::other)?;
@@ -47,7 +50,38 @@ fn main() -> io::Result<()> {
             packed.write_all(part)?;
         }
     }
-    packed.finish().map(drop)
+    packed.finish()?;
+    component_types(&root.join("wit"), Path::new(&out))
+}
+
+/// For each choice of kinds of operators the section that tells a component's type, for core modules whose compiler did
+/// not write one. Encoded here, so that the program needs no parser of WIT: that is 0.3 MB.
+fn component_types(wit: &Path, out: &Path) -> io::Result<()> {
+    const KINDS: [&str; 3] = ["transform", "aggregate", "keyed"];
+    // An empty module; what comes behind it is the section.
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+    for choice in 1..1 << KINDS.len() {
+        let mut resolve = Resolve::default();
+        let (contract, _) = resolve.push_dir(wit).map_err(io::Error::other)?;
+        let name = &resolve.packages[contract].name;
+        let chosen = KINDS.iter().enumerate().filter(|(bit, _)| choice & 1 << bit != 0);
+        let includes: String = chosen
+            .map(|(_, kind)| format!("include millstream:plugin/{kind}-plugin@{};", version(name)))
+            .collect();
+        let built = resolve
+            .push_str("built.wit", &format!("package millstream:built;\nworld built {{ {includes} }}\n"))
+            .map_err(io::Error::other)?;
+        let world = resolve.select_world(&[built], Some("built")).map_err(io::Error::other)?;
+        let mut module = MODULE.to_vec();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+            .map_err(io::Error::other)?;
+        fs::write(out.join(format!("component-type-{choice}.bin")), &module[MODULE.len()..])?;
+    }
+    Ok(())
+}
+
+fn version(name: &PackageName) -> String {
+    name.version.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Functions that are the same, instruction by instruction, are linked once: 1.9 of 61.4 MB, mostly of generic code. Nothing
@@ -63,25 +97,29 @@ fn fold_identical_code() {
     }
 }
 
-/// All files below a folder, by their paths from the root with `/`.
-fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> io::Result<()> {
-    println!("cargo:rerun-if-changed={}", root.join(folder).display());
+/// All files below a folder, by their paths from the root with `/`. Whether nothing there was left out: only such a folder is
+/// watched as a whole, so that what tools leave behind changes nothing.
+fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> io::Result<bool> {
+    let mut is_whole = true;
     for entry in fs::read_dir(root.join(folder))? {
         let entry = entry?;
         let (name, kind) = (entry.file_name().to_string_lossy().into_owned(), entry.file_type()?);
         let path = folder.join(&name);
-        // A template may well have tests: only its own folders of output are left out.
+        // A template may well have tests.
         let is_left_out = LEFT_OUT.contains(&name.as_str()) && !path.starts_with("guest-sdk/templates");
         if name.starts_with('.') || is_left_out {
-            continue;
-        }
-        if kind.is_dir() {
-            collect(root, &path, files)?;
+            is_whole = false;
+        } else if kind.is_dir() {
+            is_whole &= collect(root, &path, files)?;
         } else if kind.is_file() {
+            println!("cargo:rerun-if-changed={}", entry.path().display());
             files.insert(path.to_string_lossy().into_owned(), fs::read(entry.path())?);
         }
     }
-    Ok(())
+    if is_whole {
+        println!("cargo:rerun-if-changed={}", root.join(folder).display());
+    }
+    Ok(is_whole)
 }
 
 /// The manifest of the Rust kit outside of its workspace: what it inherits is written out; tests and lints stay here.

@@ -4,7 +4,6 @@ use millstream_engine::batch::DeadLetterKind;
 use millstream_engine::checkpoint::DeadLetterRecord;
 use millstream_engine::pipeline::LogLine;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// What became of the rows of a trial.
@@ -14,10 +13,6 @@ pub struct Outcome {
     pub dead: Vec<DeadRow>,
     /// What the operator logged.
     pub logged: Vec<LogLine>,
-    /// Rows that were read.
-    pub rows_in: u64,
-    /// Rows that came out.
-    pub rows_out: u64,
     /// Why the pipeline failed, if it did: nothing further was read.
     pub failure: Option<String>,
 }
@@ -44,11 +39,5 @@ impl DeadRow {
             kind: record.kind,
             reason: record.reason,
         }
-    }
-
-    /// The row as a value.
-    #[must_use]
-    pub fn value(&self) -> Value {
-        serde_json::from_str(self.row.get()).unwrap_or(Value::Null)
     }
 }

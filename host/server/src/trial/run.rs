@@ -72,7 +72,6 @@ impl Workbench {
         let deployment = Deployment::plan(&spec, &environment).map_err(in_own_words)?;
         let dir = scratch.path().join("data");
         let mut outcome = drive(deployment, &dir, &environment)?;
-        outcome.rows_in = outcome.rows_in.saturating_sub(u64::from(closes));
         outcome.dead = dead_rows(&dir)?;
         Ok(outcome)
     }
@@ -105,8 +104,7 @@ fn drive(deployment: Deployment, dir: &Path, environment: &Environment) -> Resul
         )),
         _ => None,
     };
-    let Heard { rows_in, rows_out, logged, .. } = heard;
-    Ok(Outcome { rows_in, rows_out, logged, failure, dead: Vec::new() })
+    Ok(Outcome { logged: heard.logged, failure, dead: Vec::new() })
 }
 
 /// Until it is over; true when it had to be stopped.
@@ -151,8 +149,6 @@ struct Ear {
 
 #[derive(Default)]
 struct Heard {
-    rows_in: u64,
-    rows_out: u64,
     logged: Vec<LogLine>,
     /// Batches without rows, since the last one with rows.
     rowless: u32,
@@ -168,8 +164,6 @@ impl Events for Ear {
 
     fn progress(&self, progress: &Progress) {
         let mut heard = lock(&self.heard);
-        heard.rows_in += progress.num_input_rows;
-        heard.rows_out += progress.sinks.iter().map(|sink| sink.num_output_rows).sum::<u64>();
         heard.rowless = if progress.num_input_rows == 0 { heard.rowless + 1 } else { 0 };
         if heard.rowless == TIMER_BATCHES_MAX {
             let _ = self.told.send(Telling::Restless);

@@ -6,13 +6,21 @@ use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wasmparser::{Parser, Payload};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{Resolve, SourceMap, WorldId};
-
-use crate::contract;
+use wit_component::ComponentEncoder;
 
 /// The interfaces of operators, each exported by plugins that have the kind.
 const KINDS: [&str; 3] = ["transform", "aggregate", "keyed"];
+
+/// The section with the type of a component, by the kinds that it has: the first one is bit 0. `build.rs` makes them.
+const TYPES: [&[u8]; 7] = [
+    include_bytes!(concat!(env!("OUT_DIR"), "/component-type-1.bin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/component-type-2.bin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/component-type-3.bin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/component-type-4.bin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/component-type-5.bin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/component-type-6.bin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/component-type-7.bin")),
+];
 
 /// A component as it is; a core module as a component.
 ///
@@ -24,9 +32,8 @@ pub(super) fn component(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     }
     let mut module = bytes;
     if let Inside { kinds, has_type: false } = look(&module)? {
-        let (resolve, world) = world(&kinds)?;
-        let embedded = embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8);
-        embedded.map_err(|error| format!("{error:#}"))?;
+        let section = kinds.checked_sub(1).and_then(|choice| TYPES.get(choice)).ok_or_else(no_operators)?;
+        module.extend_from_slice(section);
     }
     let encoded = ComponentEncoder::default()
         .module(&module)
@@ -39,26 +46,27 @@ pub(super) fn component(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
 
 /// What a module says of itself.
 struct Inside {
-    kinds: Vec<&'static str>,
+    /// The kinds whose functions it exports, as `TYPES` has them.
+    kinds: usize,
     /// It has the type of its component, which generated bindings bring along.
     has_type: bool,
 }
 
 fn look(module: &[u8]) -> Result<Inside, String> {
     let broken = |error: wasmparser::BinaryReaderError| format!("this is no WebAssembly: {error}");
-    let mut inside = Inside { kinds: Vec::new(), has_type: false };
+    let mut inside = Inside { kinds: 0, has_type: false };
     for payload in Parser::new(0).parse_all(module) {
         match payload.map_err(broken)? {
             Payload::CustomSection(section) => {
-                inside.has_type |= section.name().starts_with("component-type")
+                inside.has_type |= section.name().starts_with("component-type");
             }
             Payload::ExportSection(exports) => {
                 for export in exports {
                     let name = export.map_err(broken)?.name;
                     let interface =
                         name.strip_prefix("millstream:plugin/").and_then(|rest| rest.split('@').next());
-                    let kind = KINDS.into_iter().find(|kind| Some(*kind) == interface);
-                    inside.kinds.extend(kind.filter(|kind| !inside.kinds.contains(kind)));
+                    let kind = KINDS.iter().position(|kind| Some(*kind) == interface);
+                    inside.kinds |= kind.map_or(0, |kind| 1 << kind);
                 }
             }
             _ => {}
@@ -67,27 +75,12 @@ fn look(module: &[u8]) -> Result<Inside, String> {
     Ok(inside)
 }
 
-/// The contract with a world of just these kinds.
-fn world(kinds: &[&str]) -> Result<(Resolve, WorldId), String> {
-    if kinds.is_empty() {
-        return Err(format!(
-            "the module exports no operators: at least one of the interfaces {} of millstream:plugin is needed; a main \
-             package of the kit exports them",
-            KINDS.join(", ")
-        ));
-    }
-    let mut sources = SourceMap::default();
-    for (name, text) in contract::FILES {
-        sources.push_str(name, *text);
-    }
-    let head = contract::FILES[0].1.lines().next().unwrap_or_default();
-    let includes: String = kinds.iter().map(|kind| format!("include {kind}-plugin; ")).collect();
-    sources.push_str("built.wit", format!("{head}\nworld built {{ {includes}}}\n"));
-    let group = sources.parse().map_err(|(_, error)| error.to_string())?;
-    let mut resolve = Resolve::default();
-    let package = resolve.push_group(group).map_err(|error| error.to_string())?;
-    let world = resolve.select_world(&[package], Some("built")).map_err(|error| error.to_string())?;
-    Ok((resolve, world))
+fn no_operators() -> String {
+    format!(
+        "the module exports no operators: at least one of the interfaces {} of millstream:plugin is needed; a main \
+         package of the kit exports them",
+        KINDS.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -95,22 +88,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_choice_of_kinds_is_a_world() {
-        for kinds in [&["transform"][..], &["keyed"], &["transform", "aggregate"], &KINDS] {
-            let (resolve, world) = world(kinds).unwrap();
-            // The catalog is there in any case.
-            assert_eq!(resolve.worlds[world].exports.len(), kinds.len() + 1, "{kinds:?}");
-        }
-    }
-
-    #[test]
     fn a_component_stays_what_it_is_and_a_module_without_operators_is_none() {
-        let component = b"\0asm\x0d\0\x01\0".to_vec();
-        assert_eq!(super::component(component.clone()).unwrap(), component);
+        let made = b"\0asm\x0d\0\x01\0".to_vec();
+        assert_eq!(component(made.clone()).unwrap(), made);
         let module = b"\0asm\x01\0\0\0".to_vec();
-        assert!(super::component(module).unwrap_err().contains("exports no operators"));
-        assert!(
-            super::component(b"\0asm\x01\0\0\0\x07\xff".to_vec()).unwrap_err().contains("no WebAssembly")
-        );
+        assert!(component(module).unwrap_err().contains("exports no operators"));
+        assert!(component(b"\0asm\x01\0\0\0\x07\xff".to_vec()).unwrap_err().contains("no WebAssembly"));
     }
 }
