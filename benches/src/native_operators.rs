@@ -49,9 +49,11 @@ impl Native {
 /// Lines of ten words of five letters about, and prices.
 pub(crate) fn write_rows(lines: &Path, prices: &Path, rows: usize) -> Outcome<()> {
     let words = ["stream", "of", "rows", "window", "batch", "key", "state", "timer", "merge", "watermark"];
-    let (mut texts, mut numbers) = (BufWriter::new(File::create(lines)?), BufWriter::new(File::create(prices)?));
+    let (mut texts, mut numbers) =
+        (BufWriter::new(File::create(lines)?), BufWriter::new(File::create(prices)?));
     for row in 0..rows {
-        let line: Vec<&str> = (0..10).map(|word| words[(row * 7 + word * 3 + row / 10) % words.len()]).collect();
+        let line: Vec<&str> =
+            (0..10).map(|word| words[(row * 7 + word * 3 + row / 10) % words.len()]).collect();
         writeln!(texts, "{{\"line\":\"{}\"}}", line.join(" "))?;
         writeln!(numbers, "{{\"price\":{}.25}}", row % 997)?;
     }

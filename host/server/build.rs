@@ -103,15 +103,18 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) ->
     let mut is_whole = true;
     for entry in fs::read_dir(root.join(folder))? {
         let entry = entry?;
-        let (name, kind) = (entry.file_name().to_string_lossy().into_owned(), entry.file_type()?);
+        let name = entry.file_name().to_string_lossy().into_owned();
         let path = folder.join(&name);
         // A template may well have tests.
         let is_left_out = LEFT_OUT.contains(&name.as_str()) && !path.starts_with("guest-sdk/templates");
         if name.starts_with('.') || is_left_out {
             is_whole = false;
-        } else if kind.is_dir() {
+            continue;
+        }
+        // Through links: a kit has the contract as one, and a project gets it as files.
+        if fs::metadata(entry.path())?.is_dir() {
             is_whole &= collect(root, &path, files)?;
-        } else if kind.is_file() {
+        } else {
             println!("cargo:rerun-if-changed={}", entry.path().display());
             files.insert(path.to_string_lossy().into_owned(), fs::read(entry.path())?);
         }

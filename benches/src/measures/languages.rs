@@ -14,8 +14,15 @@ use crate::{Bench, Outcome};
 const ROWS: usize = 10_000;
 const ROUNDS: usize = 5;
 /// Languages, and how many times the Rust guest's time splitting words may take.
-const LANGUAGES: [(&str, f64); 7] =
-    [("rust", 1.0), ("c", 1.5), ("cpp", 1.5), ("zig", 1.5), ("go", 4.0), ("typescript", 50.0), ("python", 30.0)];
+const LANGUAGES: [(&str, f64); 7] = [
+    ("rust", 1.0),
+    ("c", 1.5),
+    ("cpp", 1.5),
+    ("zig", 1.5),
+    ("go", 4.0),
+    ("typescript", 50.0),
+    ("python", 30.0),
+];
 
 /// What one language costs; times by the row are medians, each of which is the least of many calls.
 struct Costs {
@@ -50,12 +57,22 @@ pub(super) fn measure(bench: &Bench, report: &mut Report) -> Outcome<()> {
     let of = |costs: &Costs| (median(&costs.split_ns), median(&costs.map_ns));
     let (rust_split, rust_map) = of(&all[0]);
     let native_split = median(&natives);
-    report.figure("the Rust guest beside the same code compiled natively, split", rust_split / native_split, "times", Goal::AtMost(1.5));
+    report.figure(
+        "the Rust guest beside the same code compiled natively, split",
+        rust_split / native_split,
+        "times",
+        Goal::AtMost(1.5),
+    );
     for ((language, most), costs) in LANGUAGES.iter().zip(&all).skip(1) {
         // Within a round, so that a busy minute is in both.
         let ratios: Vec<f64> =
             costs.split_ns.iter().zip(&all[0].split_ns).map(|(own, rust)| own / rust).collect();
-        report.figure(&format!("{language} beside Rust, split"), median(&ratios), "times", Goal::AtMost(*most));
+        report.figure(
+            &format!("{language} beside Rust, split"),
+            median(&ratios),
+            "times",
+            Goal::AtMost(*most),
+        );
     }
     let python = &all[LANGUAGES.len() - 1];
     report.figure("python, numeric map", of(python).1, "ns a row", Goal::AtMost(250.0));
@@ -66,7 +83,10 @@ pub(super) fn measure(bench: &Bench, report: &mut Report) -> Outcome<()> {
         "\n| language | component KiB | compile ms | cached load ms | instance ms | split ns a line | beside Rust | map ns a row | \
          beside Rust | memory MiB |\n|---|---|---|---|---|---|---|---|---|---|"
     );
-    println!("| native Rust | - | - | - | - | {native_split:.0} | {:.2} | - | - | - |", native_split / rust_split);
+    println!(
+        "| native Rust | - | - | - | - | {native_split:.0} | {:.2} | - | - | - |",
+        native_split / rust_split
+    );
     for ((language, _), costs) in LANGUAGES.iter().zip(&all) {
         let (split, map) = of(costs);
         let last = |key: &str| number(&costs.last, key);
@@ -87,7 +107,11 @@ pub(super) fn measure(bench: &Bench, report: &mut Report) -> Outcome<()> {
 /// What `millstream plugin build` made of a language's examples.
 fn component(language: &str) -> Outcome<PathBuf> {
     let path = Path::new("plugins/examples").join(language).join(format!("build/examples-{language}.wasm"));
-    if path.exists() { Ok(path) } else { Err(format!("{} is missing: run `make examples`", path.display()).into()) }
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!("{} is missing: run `make examples`", path.display()).into())
+    }
 }
 
 fn cost(bench: &Bench, component: &Path, operator: &str, config: &str, rows: &Path) -> Outcome<Value> {

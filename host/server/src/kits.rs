@@ -53,6 +53,8 @@ mod tests {
         assert!(!manifest.contains("workspace") && manifest.contains("edition = \"2024\""), "{manifest}");
         assert!(manifest.contains("wit-bindgen = { version"), "{manifest}");
         assert!(text("wit/worlds.wit").contains("world plugin"));
+        // A link in the checkout.
+        assert_eq!(text("guest-sdk/python/src/millstream/wit/data.wit"), text("wit/data.wit"));
         assert!(text("guest-sdk/templates/rust/common/Cargo.toml").contains("{{name}}"));
         assert!(
             files.iter().all(|file| !file.path.contains("/target/") && !file.path.contains("node_modules"))
