@@ -106,8 +106,8 @@ fn row(chance: &mut Chance, number: i64) -> Value {
         3 => json!(5e-324),
         _ => json!((chance.next() % 1_000) as f64 / 8.0),
     };
-    let text = if chance.next() % 9 == 0 { Value::Null } else { json!(chance.of(&TEXTS)) };
-    let body = if chance.next() % 17 == 0 { Value::Null } else { json!(chance.of(&BODIES)) };
+    let text = if chance.next().is_multiple_of(9) { Value::Null } else { json!(chance.of(&TEXTS)) };
+    let body = if chance.next().is_multiple_of(17) { Value::Null } else { json!(chance.of(&BODIES)) };
     let at = 1_700_000_000_000 + number * 7 - (chance.next() % 100) as i64;
     json!({ "id": id, "text": text, "price": price, "body": body, "at": at })
 }
