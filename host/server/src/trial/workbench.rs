@@ -10,8 +10,8 @@ use millstream_wasm::{Operator, Plugin, Runtime, RuntimeConfig};
 use super::spec::TrialError;
 use crate::config;
 
-/// Compiled plugins that are kept: one of Python has 36 MB, and each build is another.
-const COMPILED_MAX: usize = 20;
+/// Files of compiled plugins that are kept, two a plugin: one of Python has 36 MB, and each build is another.
+const COMPILED_MAX: usize = 40;
 
 /// A component, compiled and asked what it is.
 #[derive(Clone)]

@@ -24,7 +24,9 @@ fn runtime(dir: &Path) -> Arc<Runtime> {
 }
 
 fn file(dir: &Path) -> PathBuf {
-    let files: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let all = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> =
+        all.filter(|path| path.extension().is_some_and(|name| name == "compiled")).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files[0].clone()
 }
@@ -101,6 +103,28 @@ fn file_that_others_could_have_written_is_made_again() {
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
     assert_eq!(restart(dir.path(), digest, &manifest), 1);
     fs::remove_file(elsewhere).unwrap();
+}
+
+#[test]
+fn a_note_that_the_file_was_looked_at_holds_for_that_file_alone() {
+    let (dir, digest, manifest) = filled();
+    let path = file(dir.path());
+    let note = PathBuf::from(format!("{}.seen", path.display()));
+    let is_cached = || runtime(dir.path()).is_cached(digest);
+    // One that was lost or is about another file costs a look, and is written anew.
+    assert!(is_cached());
+    fs::write(&note, "another").unwrap();
+    assert!(is_cached());
+    assert_ne!(fs::read_to_string(&note).unwrap(), "another");
+    // A change is seen whatever times the file claims to have.
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert!(!is_cached());
+    assert_eq!(restart(dir.path(), digest, &manifest), 1);
 }
 
 #[test]
