@@ -203,8 +203,7 @@ fn is_newer(seen: &Path, than: &fs::Metadata) -> bool {
 
 /// What is another one once somebody wrote to the file, or put another in its place.
 fn stamp(status: &fs::Metadata) -> String {
-    let (changed, modified) =
-        ((status.ctime(), status.ctime_nsec()), (status.mtime(), status.mtime_nsec()));
+    let (changed, modified) = ((status.ctime(), status.ctime_nsec()), (status.mtime(), status.mtime_nsec()));
     format!("{} {} {} {changed:?} {modified:?}", status.dev(), status.ino(), status.size())
 }
 

@@ -45,7 +45,7 @@ fn dead_letters_have_their_own_commands() {
 fn what_is_missing_or_unknown_is_a_usage_error() {
     for words in [
         &["millstream"][..],
-        &["millstream", "plugin", "push"],
+        &["millstream", "plugin", "show"],
         &["millstream", "serve", "--listen", "x"],
         &["millstream", "srve"],
     ] {

@@ -139,8 +139,11 @@ fn typescript(project: &Path) -> Result<PathBuf, CliError> {
     toolchain::NODE.find()?;
     let npm = toolchain::NPM.find()?;
     if !project.join("node_modules").is_dir() {
-        let install = if project.join("package-lock.json").is_file() { "ci" } else { "install" };
-        run(project, &npm, &[install, "--no-audit", "--no-fund"])?;
+        // Not `ci`, which wants all of a package's optional parts, those for other systems too. This keeps to a lock
+        // file as well.
+        let is_locked = project.join("package-lock.json").is_file();
+        let keep: &[&str] = if is_locked { &["--no-save"] } else { &[] };
+        run(project, &npm, &[&["install", "--no-audit", "--no-fund"], keep].concat())?;
     }
     newest(project, || run(project, &npm, &["run", "--silent", "build"]))
 }
