@@ -12,7 +12,7 @@ use crate::server::{Server, is_finished};
 use crate::{Bench, Outcome};
 
 const ROWS: usize = 10_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Languages, and how many times the Rust guest's time splitting words may take.
 const LANGUAGES: [(&str, f64); 7] = [
     ("rust", 1.0),
