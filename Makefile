@@ -30,8 +30,7 @@ test:                       ## everything: format, lints, unit tests in every la
 	$(WASM) $(PLUGINS) -p hostile -p tally -p tally-next
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	cargo build --release --workspace
-	@scripts/examples.sh test
-	@scripts/examples.sh build
+	@scripts/examples.sh test build
 	cargo test --release --workspace
 
 test-spark: build plugins   ## the same windows and joins in Apache Spark: finals must be equal

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The example operators of all languages: `examples.sh build` makes their components, build/NAME.wasm in each folder, by
-# `millstream plugin build`; `examples.sh test` runs the unit tests of the kits and examples, without WebAssembly. Both install
-# what is missing first.
+# `millstream plugin build`; `examples.sh test` runs the unit tests of the kits and examples, without WebAssembly; `examples.sh test build`
+# does both. What is missing is installed first.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,25 +27,31 @@ try() {
     fi
 }
 
-case ${1:-build} in
-    build)
-        for language in rust python typescript go c cpp zig; do
-            "$millstream" plugin build "plugins/examples/$language"
-        done
-        ;;
-    test)
-        for folder in guest-sdk/python plugins/examples/python; do
-            try "$folder" python3 -m unittest discover -s tests
-        done
-        for folder in guest-sdk/typescript plugins/examples/typescript; do
-            try "$folder" npm test --silent
-        done
-        try plugins/examples/go go vet ./...
-        try plugins/examples/go go test ./...
-        try plugins/examples/c make test
-        ;;
-    *)
-        echo "examples.sh: build or test" >&2
-        exit 2
-        ;;
-esac
+for what in "${@:-build}"; do
+    case $what in
+        build)
+            for language in rust python typescript go c cpp zig; do
+                "$millstream" plugin build "plugins/examples/$language"
+            done
+            ;;
+        test)
+            for folder in guest-sdk/python plugins/examples/python; do
+                try "$folder" python3 -m unittest discover -s tests
+            done
+            for folder in guest-sdk/typescript plugins/examples/typescript; do
+                try "$folder" npm test --silent
+            done
+            for folder in guest-sdk/go plugins/examples/go; do
+                try "$folder" go vet ./...
+                try "$folder" go test ./...
+            done
+            for folder in guest-sdk/c plugins/examples/c; do
+                try "$folder" make test
+            done
+            ;;
+        *)
+            echo "examples.sh: build or test" >&2
+            exit 2
+            ;;
+    esac
+done
