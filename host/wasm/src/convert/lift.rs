@@ -223,12 +223,10 @@ fn bounded(rows: usize, offsets: Vec<u8>, values: Vec<u8>) -> Result<(OffsetBuff
     if offsets[0] != 0 {
         return Err(Bad::column(format!("the first offset is {}, not 0", offsets[0])));
     }
-    // Looked at as a whole first, which the compiler can do many at a time.
-    if offsets.windows(2).fold(false, |falls, pair| falls | (pair[1] < pair[0])) {
+    let offsets = rising(offsets).map_err(|offsets| {
         let row = offsets.windows(2).position(|pair| pair[1] < pair[0]).unwrap_or(0);
-        let what = format!("its offsets fall from {} to {}", offsets[row], offsets[row + 1]);
-        return Err(Bad::row(row, what));
-    }
+        Bad::row(row, format!("its offsets fall from {} to {}", offsets[row], offsets[row + 1]))
+    })?;
     let end = usize::try_from(offsets[rows]).unwrap_or(usize::MAX);
     if end > values.len() {
         let row = offsets.iter().position(|&offset| offset as usize > values.len()).unwrap_or(rows);
@@ -236,7 +234,19 @@ fn bounded(rows: usize, offsets: Vec<u8>, values: Vec<u8>) -> Result<(OffsetBuff
             format!("it ends at byte {}, but there are {} bytes of values", offsets[row], values.len());
         return Err(Bad::row(row.saturating_sub(1), what));
     }
-    Ok((OffsetBuffer::new(offsets), Buffer::from_vec(values).slice_with_length(0, end)))
+    Ok((offsets, Buffer::from_vec(values).slice_with_length(0, end)))
+}
+
+/// The offsets, which start at 0, if they never fall; looked at as a whole, which the compiler can do many at a time.
+fn rising(offsets: ScalarBuffer<i32>) -> Result<OffsetBuffer<i32>, ScalarBuffer<i32>> {
+    if offsets.first() != Some(&0)
+        || offsets.windows(2).fold(false, |falls, pair| falls | (pair[1] < pair[0]))
+    {
+        return Err(offsets);
+    }
+    #[allow(unsafe_code, reason = "arrow would look at the offsets again, one by one")]
+    // SAFETY: there is a first offset, it is 0, and none is less than the one before.
+    Ok(unsafe { OffsetBuffer::new_unchecked(offsets) })
 }
 
 fn text(rows: usize, offsets: Vec<u8>, values: Vec<u8>, nulls: Option<NullBuffer>) -> Result<ArrayRef, Bad> {
@@ -258,17 +268,20 @@ fn text(rows: usize, offsets: Vec<u8>, values: Vec<u8>, nulls: Option<NullBuffer
 /// The array of text, if every row is UTF-8. The offsets are those of all the values, from first to last.
 fn utf8(offsets: &OffsetBuffer<i32>, values: &Buffer, nulls: Option<NullBuffer>) -> Option<StringArray> {
     assert!(nulls.as_ref().is_none_or(|nulls| nulls.len() + 1 == offsets.len()), "a bit for each row");
-    let text = simdutf8::basic::from_utf8(values).ok()?;
-    if !offsets.iter().all(|&offset| text.is_char_boundary(offset as usize)) {
-        return None;
+    // In ASCII every byte is a character, so every offset is at one.
+    if !values.is_ascii() {
+        let text = simdutf8::basic::from_utf8(values).ok()?;
+        if !offsets.iter().all(|&offset| text.is_char_boundary(offset as usize)) {
+            return None;
+        }
     }
     #[allow(
         unsafe_code,
         reason = "arrow would check again with the standard library, which takes 6 times as long as all the \
                   rest of the boundary when text is not ASCII"
     )]
-    // SAFETY: the values are UTF-8, and each offset is within them and not inside a character, which
-    // `is_char_boundary` has found; an `OffsetBuffer` never falls. So each row is UTF-8. There are as many
+    // SAFETY: the values are UTF-8, and each offset is within them, as `bounded` has found, and not inside a
+    // character; an `OffsetBuffer` never falls. So each row is UTF-8. There are as many
     // nulls as rows, which the assertion has found.
     Some(unsafe { StringArray::new_unchecked(offsets.clone(), values.clone(), nulls) })
 }
