@@ -214,6 +214,8 @@ pub enum Fault {
     OutOfMemory {
         /// What it may have.
         limit_bytes: usize,
+        /// The end of what it wrote to standard output and error.
+        stdio: String,
     },
     /// It called itself too deeply.
     StackOverflow {
@@ -275,11 +277,14 @@ impl fmt::Display for Fault {
                 )?;
                 tail(f, stdio)
             }
-            Self::OutOfMemory { limit_bytes } => write!(
-                f,
-                "the plugin needs more than its {} MiB of memory; raise the step's memory limit or lower max_rows",
-                limit_bytes >> 20
-            ),
+            Self::OutOfMemory { limit_bytes, stdio } => {
+                write!(
+                    f,
+                    "the plugin needs more than its {} MiB of memory; raise the step's memory limit or lower max_rows",
+                    limit_bytes >> 20
+                )?;
+                tail(f, stdio)
+            }
             Self::StackOverflow { stdio } => {
                 f.write_str("the plugin's call stack is exhausted: a recursion goes too deep or never ends")?;
                 tail(f, stdio)

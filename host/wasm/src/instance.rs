@@ -113,10 +113,10 @@ impl<B> Instance<B> {
 
 /// How an instance broke.
 fn fault(error: &wasmtime::Error, ctx: &HostCtx, deadline_ms: u64) -> Fault {
-    if let Some(refused) = error.downcast_ref::<MemoryRefused>() {
-        return Fault::OutOfMemory { limit_bytes: refused.limit_bytes };
-    }
     let stdio = ctx.wasi.stdio();
+    if let Some(refused) = error.downcast_ref::<MemoryRefused>() {
+        return Fault::OutOfMemory { limit_bytes: refused.limit_bytes, stdio };
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => return Fault::TimedOut { deadline_ms, stdio },
         Some(Trap::StackOverflow) => return Fault::StackOverflow { stdio },

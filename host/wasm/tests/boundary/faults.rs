@@ -57,8 +57,10 @@ fn memory_over_its_limit_is_refused() {
     let limits = Limits { memory_bytes_max: 32 << 20, ..Limits::default() };
     let mut grow = support::open("grow", "", &input.schema(), Arc::<Ear>::default(), limits).unwrap();
     let error = grow.process(&CLOCK, &input).unwrap_err();
-    assert_eq!(error, CallError::Broken(Fault::OutOfMemory { limit_bytes: 32 << 20 }));
-    assert!(error.to_string().contains("32 MiB"), "{error}");
+    let CallError::Broken(Fault::OutOfMemory { limit_bytes, stdio }) = &error else { panic!("{error:?}") };
+    assert_eq!((*limit_bytes, stdio.as_str()), (32 << 20, "more and more\n"));
+    let words = error.to_string();
+    assert!(words.contains("32 MiB") && words.ends_with("it wrote: more and more"), "{words}");
 }
 
 #[test]

@@ -104,6 +104,7 @@ impl transform::Guest for Plugin {
                 black_box(deeper_flat(black_box(1)));
             }
             "grow" => {
+                eprintln!("more and more");
                 let mut all = Vec::new();
                 loop {
                     all.push(black_box(vec![1u8; 1 << 20]));
