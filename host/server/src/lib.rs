@@ -20,6 +20,7 @@ mod station;
 mod supervisor;
 mod sync;
 mod telemetry;
+mod totals;
 
 mod api;
 pub mod cli;

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use millstream_engine::clock::SharedClock;
-use millstream_engine::pipeline::{Events, LogLine, MetricValue, PipelineState, PluginMetric, Progress};
+use millstream_engine::pipeline::{Events, LogLine, PipelineState, PluginMetric, Progress};
 use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::sync::lock;
 use crate::telemetry::Telemetry;
+use crate::totals::Totals;
 
 /// So many lines of each pipeline are kept in memory.
 const LINES_MAX: usize = 1000;
@@ -36,15 +37,8 @@ struct Told {
     lines: VecDeque<LogLine>,
     /// Lines that were dropped from the front: the number of the first that is kept.
     lines_gone: u64,
-    numbers: BTreeMap<(String, String), Number>,
+    numbers: BTreeMap<(String, String), Totals>,
     numbers_refused: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Number {
-    count: u64,
-    sum: f64,
-    last: Option<f64>,
 }
 
 /// A log line with its number.
@@ -65,14 +59,9 @@ pub(crate) struct PluginNumber {
     pub(crate) entry: String,
     /// The plugin's name for it.
     pub(crate) name: String,
-    /// The sum of counts, or how many observations there were.
-    pub(crate) count: u64,
-    /// Mean of the observations.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) mean: Option<f64>,
-    /// The newest observation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last: Option<f64>,
+    /// What it has come to.
+    #[serde(flatten)]
+    pub(crate) totals: Totals,
 }
 
 impl Feed {
@@ -123,12 +112,10 @@ impl Feed {
     /// What plugins count.
     pub(crate) fn numbers(&self) -> Vec<PluginNumber> {
         let told = lock(&self.told);
-        let shown = told.numbers.iter().map(|((entry, name), number)| PluginNumber {
+        let shown = told.numbers.iter().map(|((entry, name), totals)| PluginNumber {
             entry: entry.clone(),
             name: name.clone(),
-            count: number.count,
-            mean: number.last.map(|_| number.sum / number.count as f64),
-            last: number.last,
+            totals: *totals,
         });
         shown.collect()
     }
@@ -189,15 +176,7 @@ impl Events for Feed {
                 refused_first = !std::mem::replace(&mut told.numbers_refused, true);
                 return;
             }
-            let number = told.numbers.entry(key).or_default();
-            match metric.value {
-                MetricValue::Count(more) => number.count = number.count.saturating_add(more),
-                MetricValue::Observation(value) => {
-                    number.count += 1;
-                    number.sum += value;
-                    number.last = Some(value);
-                }
-            }
+            told.numbers.entry(key).or_default().add(metric.value);
         });
         if taken {
             self.telemetry.plugin(&self.pipeline, &metric);

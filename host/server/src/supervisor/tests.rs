@@ -55,7 +55,8 @@ fn observations_have_mean_and_last() {
         });
     }
     let numbers = feed.numbers();
-    assert_eq!((numbers[0].count, numbers[0].mean, numbers[0].last), (2, Some(2.0), Some(3.0)));
+    let totals = numbers[0].totals;
+    assert_eq!((totals.count, totals.mean, totals.last), (2, Some(2.0), Some(3.0)));
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! What became of the rows.
 
+use std::collections::BTreeMap;
+
 use millstream_engine::batch::DeadLetterKind;
 use millstream_engine::checkpoint::DeadLetterRecord;
 use millstream_engine::pipeline::LogLine;
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use crate::totals::Totals;
 
 /// What became of the rows of a trial.
 #[derive(Debug, Default)]
@@ -13,6 +17,8 @@ pub struct Outcome {
     pub dead: Vec<DeadRow>,
     /// What the operator logged.
     pub logged: Vec<LogLine>,
+    /// What it counted and observed, by name.
+    pub numbers: BTreeMap<String, Totals>,
     /// Why the pipeline failed, if it did: nothing further was read.
     pub failure: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! Runs a trial: the engine itself, on a folder that is gone afterwards.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::random;
 use crate::registry::config_errors;
 use crate::scratch::Scratch;
 use crate::sync::lock;
+use crate::totals::Totals;
 
 /// Batches without rows behind the last row. Timers that set timers make one each; more than these, and they would
 /// go on until the end of time.
@@ -104,7 +106,7 @@ fn drive(deployment: Deployment, dir: &Path, environment: &Environment) -> Resul
         )),
         _ => None,
     };
-    Ok(Outcome { logged: heard.logged, failure, dead: Vec::new() })
+    Ok(Outcome { logged: heard.logged, numbers: heard.numbers, failure, dead: Vec::new() })
 }
 
 /// Until it is over; true when it had to be stopped.
@@ -150,6 +152,7 @@ struct Ear {
 #[derive(Default)]
 struct Heard {
     logged: Vec<LogLine>,
+    numbers: BTreeMap<String, Totals>,
     /// Batches without rows, since the last one with rows.
     rowless: u32,
 }
@@ -174,7 +177,9 @@ impl Events for Ear {
         lock(&self.heard).logged.push(line);
     }
 
-    fn metric(&self, _: PluginMetric) {}
+    fn metric(&self, metric: PluginMetric) {
+        lock(&self.heard).numbers.entry(metric.name).or_default().add(metric.value);
+    }
 }
 
 /// The machine's clock, or one that stands still.

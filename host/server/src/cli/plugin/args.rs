@@ -154,7 +154,7 @@ pub(in crate::cli) struct RunArgs {
     /// Rows of a batch: 10,000, but all of them for an aggregate without a window.
     #[arg(long, value_name = "N")]
     pub(super) batch_rows: Option<u64>,
-    /// Show what the operator logs, too: on standard error, a JSON object a line.
+    /// Show what the operator logs, counts and observes, too: on standard error, a JSON object a line.
     #[arg(long)]
     pub(super) logs: bool,
 }

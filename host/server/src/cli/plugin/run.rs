@@ -5,12 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::args::{OperatorArgs, RunArgs};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::document::{self, Syntax};
+use crate::totals::Totals;
 use crate::trial::{TrialError, TrialSpec, Workbench};
 
 /// The exit status when rows could not be used.
@@ -25,6 +27,9 @@ pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<(), CliError> {
     for line in outcome.logged.iter().filter(|_| args.logs) {
         output.note(&json!({ "log": line.message, "level": line.level }).to_string());
     }
+    for (name, totals) in outcome.numbers.iter().filter(|_| args.logs) {
+        output.note(&json!(ToldNumber { number: name, totals }).to_string());
+    }
     for row in &outcome.dead {
         output.note(&serde_json::to_string(row).map_err(|error| CliError::Failed(error.to_string()))?);
     }
@@ -33,6 +38,13 @@ pub(super) fn run(args: &RunArgs, output: &mut Output) -> Result<(), CliError> {
         None if outcome.dead.is_empty() => Ok(()),
         None => Err(CliError::Said(DEAD_LETTERS)),
     }
+}
+
+#[derive(Serialize)]
+struct ToldNumber<'a> {
+    number: &'a str,
+    #[serde(flatten)]
+    totals: &'a Totals,
 }
 
 /// A path may have a `#` of its own.
