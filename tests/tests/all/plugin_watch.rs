@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
-use millstream_tests::{Server, binary, command_in, eventually, plugin};
+use millstream_tests::{binary, command_in, eventually, plugin};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -71,7 +71,7 @@ fn watching_puts_each_build_into_the_pipelines_that_run() {
     assert_eq!(server.post("/v1/pipelines/stopped/stop", &json!({})).status, 200);
 
     let (project, path) = project(&another_build(1));
-    let _watching = Watching::start(project.path(), &path, &server);
+    let watching = Watching::start(&["push", "--server", &server.url], project.path(), &path);
     let runs = |version: &str| {
         eventually(version, || {
             let pipeline = server.get("/v1/pipelines/running").body;
@@ -83,8 +83,10 @@ fn watching_puts_each_build_into_the_pipelines_that_run() {
     runs("0.1.0-dev.1");
     fs::write(project.path().join("module"), another_build(2)).unwrap();
     runs("0.1.0-dev.2");
-    // What does not build changes nothing; what builds again does.
+    // What does not build is told and changes nothing; what builds again does.
     fs::write(project.path().join("module"), "no component").unwrap();
+    watching.says("err", "module.core.wasm: ");
+    runs("0.1.0-dev.2");
     fs::write(project.path().join("module"), another_build(3)).unwrap();
     runs("0.1.0-dev.3");
 
@@ -96,25 +98,58 @@ fn watching_puts_each_build_into_the_pipelines_that_run() {
     assert_eq!(stopped["spec"]["steps"]["words"]["wasm"], "text/split-words@0.1", "nobody asked for it");
 }
 
-/// `millstream plugin push --watch`, until it is dropped.
-struct Watching(Child);
+#[test]
+fn watching_builds_and_tests_again_after_each_change() {
+    let (project, path) = project(&another_build(1));
+    let at = |name: &str| project.path().join(name);
+    fs::create_dir(at("cases")).unwrap();
+    fs::write(at("cases/words.yaml"), "operator: split-words\nconfig: { column: line }\n").unwrap();
+    fs::write(at("cases/words.in.ndjson"), "{\"line\":\"a b\"}\n").unwrap();
+    fs::write(at("cases/words.out.ndjson"), "{\"word\":\"a\"}\n").unwrap();
+    let building = Watching::start(&["build"], project.path(), &path);
+    building.says("out", "build/text.wasm: text@0.1.0");
+    let testing = Watching::start(&["test"], project.path(), &path);
+    testing.says("out", "0 passed, 1 failed");
+    fs::write(at("cases/words.out.ndjson"), "{\"word\":\"a\"}\n{\"word\":\"b\"}\n").unwrap();
+    testing.says("out", "1 passed, 0 failed");
+    fs::write(at("module"), "no component").unwrap();
+    building.says("err", "module.core.wasm: ");
+    testing.says("err", "module.core.wasm: ");
+}
+
+/// `millstream plugin … --watch`, until it is dropped. What it says goes into two files beside the project.
+struct Watching {
+    child: Child,
+    said: TempDir,
+}
 
 impl Watching {
-    fn start(project: &Path, path: &str, server: &Server) -> Self {
+    fn start(arguments: &[&str], project: &Path, path: &str) -> Self {
+        let said = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| fs::File::create(said.path().join(name)).expect("a file");
         let child = Command::new(binary())
-            .args(["plugin", "push", "--watch", "--server", &server.url])
+            .arg("plugin")
+            .args(arguments)
+            .arg("--watch")
             .arg(project)
             .env("PATH", path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(file("out"))
+            .stderr(file("err"))
             .spawn();
-        Self(child.expect("the binary runs"))
+        Self { child: child.expect("the binary runs"), said }
+    }
+
+    fn says(&self, stream: &str, words: &str) {
+        eventually(words, || {
+            let said = fs::read_to_string(self.said.path().join(stream)).expect("what was said");
+            said.contains(words).then_some(())
+        });
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.0.kill().expect("it is ours");
-        self.0.wait().expect("it was running");
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it was running");
     }
 }

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::component::component;
+use super::manifest::entry;
 use super::toolchain::{self, Language};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -85,13 +86,16 @@ fn make(project: &Path) -> Result<PathBuf, CliError> {
 fn rust(project: &Path) -> Result<PathBuf, CliError> {
     let cargo = toolchain::CARGO.find()?;
     toolchain::check_rust_target(project)?;
-    let arguments =
-        ["build", "--release", "--target", "wasm32-wasip2", "--message-format", "json-render-diagnostics"];
+    // A member of a workspace has no profiles of its own.
+    let profile = entry(&project.join("Cargo.toml"), "package.metadata.millstream", "profile")?;
+    let profile = profile.as_deref().unwrap_or("release");
+    let arguments = ["build", "--profile", profile, "--target", "wasm32-wasip2"];
     let mut command = Command::new(cargo);
-    command.args(arguments).current_dir(project).stderr(Stdio::inherit());
+    command.args(arguments).args(["--message-format", "json-render-diagnostics"]);
+    command.current_dir(project).stderr(Stdio::inherit());
     let said = command.output().map_err(|error| failed("cargo", &error))?;
     if !said.status.success() {
-        return Err(CliError::Failed(format!("`cargo {}` failed: see above", arguments[..4].join(" "))));
+        return Err(CliError::Failed(format!("`cargo {}` failed: see above", arguments.join(" "))));
     }
     // Where it went depends on the workspace and the environment; cargo says it.
     let messages = said.stdout.split(|byte| *byte == b'\n').rev();
@@ -117,12 +121,7 @@ fn python(project: &Path) -> Result<PathBuf, CliError> {
 /// The file with the plugin: `[tool.millstream] module = "plugin.py"`, or `plugin.py`.
 fn python_module(project: &Path) -> Result<String, CliError> {
     let manifest = project.join("pyproject.toml");
-    let text = fs::read_to_string(&manifest).map_err(|error| at(&manifest, error))?;
-    let mut inside = text.lines().map(str::trim).skip_while(|line| *line != "[tool.millstream]").skip(1);
-    let named = inside.by_ref().take_while(|line| !line.starts_with('[')).find_map(|line| {
-        let (key, value) = line.split_once('=')?;
-        (key.trim() == "module").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
-    });
+    let named = entry(&manifest, "tool.millstream", "module")?;
     let module = named.unwrap_or_else(|| "plugin.py".to_owned());
     if project.join(&module).is_file() {
         return Ok(module);

