@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::columns::ColumnType;
 use crate::error::{Error, Result};
+use crate::place::Place;
 use crate::rows::Row;
 use crate::schema::{Key, Schema};
 
@@ -87,12 +88,15 @@ impl Batch {
         let column = self.columns.get(index).ok_or_else(|| {
             Error::new(format!("the batch has no column {index}: the key is of another schema"))
         })?;
-        T::view(column, self.rows).map_err(|error| error.within(self.name(index)))
+        T::view(column, self.rows, Place::column(index)).map_err(|error| error.within(self.name(index)))
     }
 
     /// The rows one by one, for code where a few nanoseconds a value do not matter.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
-        (0..self.rows).map(|row| Row::new(self, row))
+        (0..self.rows).map(|row| {
+            Place::NOWHERE.reads(row);
+            Row::new(self, row)
+        })
     }
 
     /// A column as it came, by its place in the schema.

@@ -7,7 +7,7 @@
 
 pub mod described {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "described-plugin",
         pub_export_macro: true,
         export_macro_name: "export_described_plugin",
@@ -17,7 +17,7 @@ pub mod described {
 
 pub mod transform {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "transform-operators",
         pub_export_macro: true,
         export_macro_name: "export_transform_operators",
@@ -27,7 +27,7 @@ pub mod transform {
 
 pub mod aggregate {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "aggregate-operators",
         with: { "millstream:plugin/data@0.1.0": crate::bindings::transform::millstream::plugin::data },
         pub_export_macro: true,
@@ -38,7 +38,7 @@ pub mod aggregate {
 
 pub mod keyed {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "keyed-operators",
         with: { "millstream:plugin/data@0.1.0": crate::bindings::transform::millstream::plugin::data },
         pub_export_macro: true,

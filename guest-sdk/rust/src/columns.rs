@@ -9,6 +9,8 @@ use crate::batch::Buffers;
 use crate::error::{Error, Result};
 use crate::schema::DataType;
 
+pub use crate::place::Place;
+
 // Casts of the buffers would read wrong numbers elsewhere.
 const _: () = assert!(cfg!(target_endian = "little"), "the contract's buffers are little-endian");
 
@@ -23,11 +25,11 @@ pub trait ColumnType: 'static {
     /// Whether a column of `data_type` can be read as this.
     fn accepts(data_type: DataType) -> bool;
 
-    /// A view of `rows` rows.
+    /// A view of `rows` rows of the column at `place`.
     ///
     /// # Errors
     /// When a buffer is too short, or text is not UTF-8.
-    fn view(column: &Buffers, rows: usize) -> Result<Self::View<'_>>;
+    fn view(column: &Buffers, rows: usize, place: Place) -> Result<Self::View<'_>>;
 }
 
 /// Which rows are null.
@@ -64,12 +66,13 @@ impl<'a> Validity<'a> {
 pub struct Numbers<'a, T: Pod> {
     values: Cow<'a, [T]>,
     validity: Validity<'a>,
+    place: Place,
 }
 
 impl<'a, T: Pod> Numbers<'a, T> {
-    fn new(column: &'a Buffers, rows: usize) -> Result<Self> {
+    fn new(column: &'a Buffers, rows: usize, place: Place) -> Result<Self> {
         let values = cast::<T>("values", &column.values, rows)?;
-        Ok(Self { values, validity: Validity::new(column, rows)? })
+        Ok(Self { values, validity: Validity::new(column, rows)?, place })
     }
 
     /// One number a row; where the row is null the number means nothing.
@@ -91,6 +94,7 @@ impl<'a, T: Pod> Numbers<'a, T> {
     #[inline]
     #[must_use]
     pub fn get(&self, row: usize) -> Option<T> {
+        self.place.reads(row);
         self.validity.is_valid(row).then(|| self.values[row])
     }
 
@@ -106,6 +110,7 @@ pub struct Booleans<'a> {
     bits: &'a [u8],
     rows: usize,
     validity: Validity<'a>,
+    place: Place,
 }
 
 impl<'a> Booleans<'a> {
@@ -116,6 +121,7 @@ impl<'a> Booleans<'a> {
     #[inline]
     #[must_use]
     pub fn get(&self, row: usize) -> Option<bool> {
+        self.place.reads(row);
         assert!(row < self.rows, "row {row} of {}", self.rows);
         self.validity.is_valid(row).then(|| bit(self.bits, row))
     }
@@ -138,10 +144,11 @@ pub struct Bytes<'a> {
     values: &'a [u8],
     offsets: Cow<'a, [u32]>,
     validity: Validity<'a>,
+    place: Place,
 }
 
 impl<'a> Bytes<'a> {
-    fn new(column: &'a Buffers, rows: usize) -> Result<Self> {
+    fn new(column: &'a Buffers, rows: usize, place: Place) -> Result<Self> {
         // A column of no rows may come without even its first offset.
         let offsets = if rows == 0 {
             Cow::Borrowed(&[0][..])
@@ -150,7 +157,7 @@ impl<'a> Bytes<'a> {
         };
         let last = offsets.last().map_or(0, |last| *last as usize);
         let values = column.values.get(..last).ok_or_else(|| short("values", column.values.len(), last))?;
-        Ok(Self { values, offsets, validity: Validity::new(column, rows)? })
+        Ok(Self { values, offsets, validity: Validity::new(column, rows)?, place })
     }
 
     /// The bytes of `row`, none when it is null.
@@ -160,6 +167,7 @@ impl<'a> Bytes<'a> {
     #[inline]
     #[must_use]
     pub fn get(&self, row: usize) -> Option<&'a [u8]> {
+        self.place.reads(row);
         self.validity.is_valid(row).then(|| {
             let (start, end) = (self.offsets[row] as usize, self.offsets[row + 1] as usize);
             &self.values[start..end]
@@ -205,6 +213,7 @@ impl<'a> Texts<'a> {
     #[inline]
     #[must_use]
     pub fn get(&self, row: usize) -> Option<&'a str> {
+        self.bytes.place.reads(row);
         self.bytes.validity.is_valid(row).then(|| {
             let (start, end) = (self.bytes.offsets[row] as usize, self.bytes.offsets[row + 1] as usize);
             &self.text[start..end]
@@ -250,8 +259,8 @@ macro_rules! number_types {
                     matches!(data_type, $(DataType::$data_type)|+)
                 }
 
-                fn view(column: &Buffers, rows: usize) -> Result<Self::View<'_>> {
-                    Numbers::new(column, rows)
+                fn view(column: &Buffers, rows: usize, place: Place) -> Result<Self::View<'_>> {
+                    Numbers::new(column, rows, place)
                 }
             }
         )+
@@ -285,9 +294,9 @@ impl ColumnType for Boolean {
         data_type == DataType::Boolean
     }
 
-    fn view(column: &Buffers, rows: usize) -> Result<Booleans<'_>> {
+    fn view(column: &Buffers, rows: usize, place: Place) -> Result<Booleans<'_>> {
         enough("values", column.values.len(), rows.div_ceil(8))?;
-        Ok(Booleans { bits: &column.values, rows, validity: Validity::new(column, rows)? })
+        Ok(Booleans { bits: &column.values, rows, validity: Validity::new(column, rows)?, place })
     }
 }
 
@@ -303,8 +312,8 @@ impl ColumnType for Utf8 {
         data_type == DataType::Utf8
     }
 
-    fn view(column: &Buffers, rows: usize) -> Result<Texts<'_>> {
-        let bytes = Bytes::new(column, rows)?;
+    fn view(column: &Buffers, rows: usize, place: Place) -> Result<Texts<'_>> {
+        let bytes = Bytes::new(column, rows, place)?;
         let text = simdutf8::basic::from_utf8(bytes.values)?;
         Ok(Texts { text, bytes })
     }
@@ -322,8 +331,8 @@ impl ColumnType for Binary {
         matches!(data_type, DataType::Binary | DataType::Utf8)
     }
 
-    fn view(column: &Buffers, rows: usize) -> Result<Bytes<'_>> {
-        Bytes::new(column, rows)
+    fn view(column: &Buffers, rows: usize, place: Place) -> Result<Bytes<'_>> {
+        Bytes::new(column, rows, place)
     }
 }
 

@@ -48,6 +48,7 @@ pub mod host;
 pub mod keyed;
 pub mod operator;
 pub mod output;
+mod place;
 pub mod records;
 pub mod rows;
 pub mod schema;

@@ -124,8 +124,9 @@ impl Output {
             })?;
             let (first, expected) = *rows.get_or_insert((field.name(), found));
             if found != expected {
+                let (row, which) = (found.min(expected), if found < expected { field.name() } else { first });
                 return Err(Error::new(format!(
-                    "the output column `{}` has {found} rows, but `{first}` {expected}",
+                    "the output column `{}` has {found} rows, but `{first}` {expected}: row {row} has no value in `{which}`",
                     field.name()
                 )));
             }

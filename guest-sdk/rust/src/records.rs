@@ -20,6 +20,8 @@ pub enum Cell<'a> {
     Boolean(bool),
     /// For columns of integers, times and floats.
     Integer(i64),
+    /// For columns of integers, where it fits.
+    Unsigned(u64),
     /// For columns of floats.
     Float(f64),
     /// For utf8 columns.
@@ -51,6 +53,7 @@ values! {
     i32, value => Cell::Integer((*value).into());
     u32, value => Cell::Integer((*value).into());
     i64, value => Cell::Integer(*value);
+    u64, value => Cell::Unsigned(*value);
     f32, value => Cell::Float((*value).into());
     f64, value => Cell::Float(*value);
     str, value => Cell::Text(value);
@@ -150,10 +153,11 @@ impl Records {
     /// When it has not as many values as there are columns, or one does not fit its column.
     pub fn push(&mut self, record: impl Record) -> Result<()> {
         let mut given = 0;
-        let (fields, columns) = (self.schema.fields(), &mut self.columns);
+        let (fields, columns, row) = (self.schema.fields(), &mut self.columns, self.rows);
         record.each(&mut |cell| {
             if let (Some(field), Some(column)) = (fields.get(given), columns.get_mut(given)) {
-                column.push(field, cell)?;
+                let at = |error: Error| error.within(format!("output column `{}`, row {row}", field.name()));
+                column.push(field, cell).map_err(at)?;
             }
             given += 1;
             Ok(())
@@ -206,24 +210,24 @@ impl Column {
     fn push(&mut self, field: &Field, cell: Cell<'_>) -> Result<()> {
         if cell == Cell::Null {
             if !field.is_nullable() {
-                return Err(Error::new(format!("`{}` is declared without nulls, but got one", field.name())));
+                return Err(Error::new("it is declared without nulls, but got one"));
             }
             self.push_null();
             return Ok(());
         }
-        let wrong = || {
-            Error::new(format!(
-                "the value {cell:?} does not fit `{}`, which is {}",
-                field.name(),
-                field.data_type()
-            ))
-        };
+        let wrong = || Error::new(format!("the value {cell:?} does not fit {}", field.data_type()));
         match (self, cell) {
             (Self::Boolean(column), Cell::Boolean(value)) => column.push(value),
             (Self::Int32(column), Cell::Integer(value)) => {
                 column.push(i32::try_from(value).map_err(|_| wrong())?);
             }
             (Self::Int64(column), Cell::Integer(value)) => column.push(value),
+            (Self::Int32(column), Cell::Unsigned(value)) => {
+                column.push(i32::try_from(value).map_err(|_| wrong())?);
+            }
+            (Self::Int64(column), Cell::Unsigned(value)) => {
+                column.push(i64::try_from(value).map_err(|_| wrong())?);
+            }
             (Self::Float32(column), Cell::Float(value)) => column.push(value as f32),
             (Self::Float64(column), Cell::Float(value)) => column.push(value),
             (Self::Float32(column), Cell::Integer(value)) => column.push(value as f32),
@@ -291,8 +295,16 @@ mod tests {
         let (n, x, s) = (Cell::Integer(1), Cell::Null, Cell::Text("a"));
         assert_eq!(refused(&[n, x]), "a row of 2 values for the columns n, x, s");
         assert_eq!(refused(&[n, x, s, s]), "a row of 4 values for the columns n, x, s");
-        assert_eq!(refused(&[x, x, s]), "`n` is declared without nulls, but got one");
-        assert_eq!(refused(&[s, x, s]), "the value Text(\"a\") does not fit `n`, which is int32");
-        assert!(refused(&[Cell::Integer(1 << 40), x, s]).contains("does not fit `n`"));
+        assert_eq!(
+            refused(&[x, x, s]),
+            "output column `n`, row 0: it is declared without nulls, but got one"
+        );
+        assert_eq!(refused(&[s, x, s]), "output column `n`, row 0: the value Text(\"a\") does not fit int32");
+        assert!(refused(&[Cell::Integer(1 << 40), x, s]).contains("does not fit int32"));
+        let mut wide = Records::new(Rc::new(Schema::of([Field::new("n", DataType::Int64)]).unwrap()));
+        wide.push((1_u64,)).unwrap();
+        let error = wide.push((1_u64 << 63,)).unwrap_err();
+        let words = "output column `n`, row 1: the value Unsigned(9223372036854775808) does not fit int64";
+        assert_eq!(error.message(), words);
     }
 }

@@ -6,6 +6,7 @@ use std::str;
 use crate::batch::{Batch, Buffers};
 use crate::columns::bit;
 use crate::error::{Error, Result};
+use crate::place::Place;
 use crate::schema::DataType;
 
 /// One row of a batch. Each access looks the column up by name.
@@ -138,6 +139,7 @@ impl<'a> Row<'a> {
     /// The column's type, and its buffers unless this row is null.
     fn cell(&self, column: &str) -> Result<(DataType, Option<&'a Buffers>)> {
         let index = self.batch.schema().index(column)?;
+        Place::column(index).reads(self.row);
         let buffers = self.batch.buffers(index).ok_or_else(too_short)?;
         let null = buffers.validity.get(self.row / 8).is_some_and(|byte| byte >> (self.row % 8) & 1 == 0);
         Ok((self.batch.schema().fields()[index].data_type(), (!null).then_some(buffers)))

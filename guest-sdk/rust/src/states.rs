@@ -11,6 +11,7 @@ use crate::batch::Buffers;
 use crate::builders::{BinaryBuilder, ColumnBuilder};
 use crate::columns::{Binary, ColumnType, cast};
 use crate::error::{Error, Result};
+use crate::place::Place;
 
 /// One state a group or key; none where nothing was kept yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl States {
     /// When the buffers are not as the contract says.
     pub fn new(column: Buffers) -> Result<Self> {
         let count = (column.offsets.len() / 4).saturating_sub(1);
-        Binary::view(&column, count)?;
+        Binary::view(&column, count, Place::NOWHERE)?;
         Ok(Self { count, column })
     }
 
@@ -57,7 +58,7 @@ impl States {
     /// # Errors
     /// When the buffers are not as the contract says.
     pub fn bytes(&self) -> Result<Vec<Option<&[u8]>>> {
-        let view = Binary::view(&self.column, self.count)?;
+        let view = Binary::view(&self.column, self.count, Place::NOWHERE)?;
         Ok((0..self.count).map(|i| view.get(i)).collect())
     }
 
@@ -168,7 +169,7 @@ impl States {
 
     fn dense(&self, width: usize) -> Result<Vec<u8>> {
         let mut dense = vec![0; self.count * width];
-        let view = Binary::view(&self.column, self.count)?;
+        let view = Binary::view(&self.column, self.count, Place::NOWHERE)?;
         for (i, state) in view.iter().enumerate() {
             let Some(state) = state else { continue };
             let slot = &mut dense[i * width..(i + 1) * width];

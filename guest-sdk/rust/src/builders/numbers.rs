@@ -1,5 +1,7 @@
 //! Columns of numbers, dates and timestamps.
 
+use std::any::type_name;
+use std::fmt::Display;
 use std::marker::PhantomData;
 
 use bytemuck::Pod;
@@ -7,7 +9,7 @@ use bytemuck::Pod;
 use super::ColumnBuilder;
 use super::validity::ValidityBuilder;
 use crate::batch::Buffers;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schema::DataType;
 
 /// A number that a column can hold.
@@ -58,6 +60,8 @@ pub type TimestampBuilder = NumberBuilder<i64>;
 pub struct NumberBuilder<T> {
     values: Vec<u8>,
     validity: ValidityBuilder,
+    /// The first number that did not fit.
+    refused: Option<String>,
     number: PhantomData<T>,
 }
 
@@ -88,6 +92,20 @@ impl<T: Number> NumberBuilder<T> {
     #[inline]
     pub fn push(&mut self, value: T) {
         self.values.extend_from_slice(bytemuck::bytes_of(&value));
+    }
+
+    /// Adds a number of a wider type. One that does not fit is an error that [`crate::Output::set`] gives, with the
+    /// column and the row.
+    pub fn push_wide<W: Copy + Display + TryInto<T>>(&mut self, value: W) {
+        match value.try_into() {
+            Ok(value) => self.push(value),
+            Err(_) => {
+                let row = self.len();
+                self.refused
+                    .get_or_insert_with(|| format!("row {row}: {value} does not fit {}", type_name::<T>()));
+                self.push(T::default());
+            }
+        }
     }
 
     /// Adds a null.
@@ -146,6 +164,9 @@ impl<T: Number> ColumnBuilder for NumberBuilder<T> {
     }
 
     fn finish(self) -> Result<Buffers> {
+        if let Some(refused) = self.refused {
+            return Err(Error::new(refused));
+        }
         let rows = self.len();
         Ok(Buffers { validity: self.validity.finish(rows), offsets: Vec::new(), values: self.values })
     }

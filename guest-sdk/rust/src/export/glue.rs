@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::keyed::{OpenedKeyed, Turn};
 use crate::operator::{Open, Plugin, Transform};
 use crate::output::Rejection;
+use crate::place;
 use crate::schema::{DataType, Field, Schema};
 
 /// What [`crate::plugin!`] makes of a crate; all exports follow from it.
@@ -31,6 +32,8 @@ struct Opened<T> {
 
 thread_local! {
     static NAME: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The columns of the input.
+    static COLUMNS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static TRANSFORM: RefCell<Option<Opened<Transform>>> = const { RefCell::new(None) };
     static AGGREGATE: RefCell<Option<Opened<OpenedAggregate>>> = const { RefCell::new(None) };
     /// With the schema of its keys.
@@ -62,8 +65,7 @@ impl<O: Offers> catalog::Guest for O {
 
 impl<O: Offers> transform::Guest for O {
     fn open(name: String, config: String, input: Vec<data::Field>) -> Result<Vec<data::Field>, String> {
-        panics_name(&name);
-        NAME.set(name.clone());
+        begin(&name, &input);
         answer(|| {
             let input = Rc::new(read_schema(input)?);
             let operator = O::plugin().open(&name, &config, &input)?;
@@ -87,8 +89,7 @@ impl<O: Offers> transform::Guest for O {
 
 impl<O: Offers> aggregate::Guest for O {
     fn open(name: String, config: String, input: Vec<data::Field>) -> Result<Vec<data::Field>, String> {
-        panics_name(&name);
-        NAME.set(name.clone());
+        begin(&name, &input);
         answer(|| {
             let input = Rc::new(read_schema(input)?);
             let operator = O::plugin().open_aggregate(&name, &config, &input)?;
@@ -133,8 +134,7 @@ impl<O: Offers> keyed::Guest for O {
         keys: Vec<data::Field>,
         input: Vec<data::Field>,
     ) -> Result<Vec<data::Field>, String> {
-        panics_name(&name);
-        NAME.set(name.clone());
+        begin(&name, &input);
         answer(|| {
             let (keys, input) = (Rc::new(read_schema(keys)?), Rc::new(read_schema(input)?));
             let operator = O::plugin().open_keyed(&name, &config, &keys, &input)?;
@@ -185,6 +185,7 @@ fn answer<T>(act: impl FnOnce() -> Result<T>) -> Result<T, String> {
 
 /// The answer of a call after `open`: it may be read far from the step that has the operator.
 fn call<T>(act: impl FnOnce() -> Result<T>) -> Result<T, String> {
+    place::forget();
     act().map_err(|error| NAME.with_borrow(|name| format!("operator `{name}`: {error}")))
 }
 
@@ -240,9 +241,15 @@ fn write_schema(schema: &Schema) -> Vec<data::Field> {
     fields.collect()
 }
 
-/// A trap carries no words; the host shows what stood on stderr before it.
+/// What every operator's `open` does first. A trap carries no words; the host shows what stood on stderr before it.
 #[allow(clippy::print_stderr, reason = "it is where the host looks")]
-fn panics_name(operator: &str) {
-    let operator = operator.to_owned();
-    std::panic::set_hook(Box::new(move |info| eprintln!("operator `{operator}` {info}")));
+fn begin(operator: &str, input: &[data::Field]) {
+    NAME.set(operator.to_owned());
+    COLUMNS.set(input.iter().map(|field| field.name.clone()).collect());
+    place::forget();
+    std::panic::set_hook(Box::new(|info| {
+        let place = COLUMNS.with_borrow(|columns| place::last_read(columns));
+        let read = place.map_or_else(String::new, |place| format!("; last read: {place}"));
+        NAME.with_borrow(|operator| eprintln!("operator `{operator}` {info}{read}"));
+    }));
 }

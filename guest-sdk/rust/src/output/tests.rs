@@ -75,7 +75,7 @@ fn disagreement_is_an_error_that_names_the_column() {
         out.set("n", numbers(2))?;
         out.set("t", Utf8Builder::default())
     };
-    assert_eq!(refused(&uneven), "the output column `t` has 0 rows, but `n` 2");
+    assert_eq!(refused(&uneven), "the output column `t` has 0 rows, but `n` 2: row 0 has no value in `t`");
     let beyond = |out: &mut Output| {
         out.reject(3, "none");
         out.keep(input());
