@@ -179,6 +179,10 @@ func (o *Opened) Finish(states Buffers) (finished Finished, err error) {
 	if err != nil {
 		return Finished{}, within(err)
 	}
+	if rows == 0 {
+		// Without states nothing was appended, and the columns are there all the same.
+		o.out.Build()
+	}
 	return o.out.finish(rows), nil
 }
 

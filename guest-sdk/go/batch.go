@@ -23,13 +23,15 @@ type Batch struct {
 	clock   Clock
 	rows    int
 	columns []Buffers
+	// isKeys is whether its rows are keys: no place of a row of the input.
+	isKeys bool
 }
 
 func newBatch(schema Schema, clock Clock, rows int, columns []Buffers) *Batch {
 	if len(columns) != len(schema) {
 		fail("", -1, "the batch has %d columns, its schema %d", len(columns), len(schema))
 	}
-	batch := &Batch{schema, clock, rows, columns}
+	batch := &Batch{schema: schema, clock: clock, rows: rows, columns: columns}
 	for i, field := range schema {
 		batch.check(field, &columns[i])
 	}
@@ -144,9 +146,10 @@ func (t Texts) All() iter.Seq2[int, string] {
 			text, ok := t.Get(row)
 			place.row = row
 			if ok && !yield(row, text) {
-				return
+				break
 			}
 		}
+		// Not where the loop was left by a panic: that is the place.
 		place.row = -1
 	}
 }

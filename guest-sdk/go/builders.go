@@ -107,12 +107,36 @@ func (b NumberBuilder[T]) grow(rows int) {
 	b.rows += rows
 }
 
-// AppendUint64 adds a number that may not fit an int64 column: then the call fails.
-func (b NumberBuilder[T]) AppendUint64(value uint64) {
-	if value > math.MaxInt64 {
-		fail(b.field.Name, b.rows, "overflow: %d does not fit an int64", value)
+// AppendInt64 adds a number that the column may be too narrow for: then the call fails, and says where.
+func (b NumberBuilder[T]) AppendInt64(value int64) {
+	if least, greatest := bounds[T](); value < least || value > 0 && uint64(value) > greatest {
+		b.overflow(value)
 	}
 	b.Append(T(value))
+}
+
+// AppendUint64 is [NumberBuilder.AppendInt64] for numbers without a sign.
+func (b NumberBuilder[T]) AppendUint64(value uint64) {
+	if _, greatest := bounds[T](); value > greatest {
+		b.overflow(value)
+	}
+	b.Append(T(value))
+}
+
+func (b NumberBuilder[T]) overflow(value any) {
+	fail(b.field.Name, b.rows, "overflow: %d does not fit a column of %s", value, b.field.Type)
+}
+
+// bounds are the whole numbers that fit a column. Floats take all of them, rounded to what they can tell apart.
+func bounds[T Number]() (least int64, greatest uint64) {
+	switch any(*new(T)).(type) {
+	case int32, Date:
+		return math.MinInt32, math.MaxInt32
+	case int64, Timestamp:
+		return math.MinInt64, math.MaxInt64
+	default:
+		return math.MinInt64, math.MaxUint64
+	}
 }
 
 // BooleanBuilder builds a boolean column.

@@ -12,7 +12,8 @@ type failure struct {
 	what   string
 }
 
-// place is what a call looked at last, for the error that a panic becomes.
+// place is what a call is looking at, for the error that a panic becomes: the column that was read last, and the row at
+// which a loop over rows is, or that was last read by [Batch.Row].
 var place struct {
 	operator, column string
 	row              int
@@ -31,9 +32,8 @@ func recovered(err *error) {
 	case nil:
 	case failure:
 		*err = placed(cause)
-	case error:
-		*err = placed(failure{place.column, place.row, "panic: " + cause.Error()})
 	default:
+		// Not by cause.Error(), which may panic as well.
 		*err = placed(failure{place.column, place.row, fmt.Sprintf("panic: %v", cause)})
 	}
 }

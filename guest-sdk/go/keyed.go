@@ -137,6 +137,7 @@ func (k KeyedOperator[S]) calls(codec codec[S]) keyedCalls {
 					fail("", -1, "key %d of %d", index, len(states))
 				}
 				key.index, key.State = int(index), states[index]
+				place.column = ""
 				return &key
 			}
 			for _, timer := range due {
@@ -155,7 +156,7 @@ func (k KeyedOperator[S]) calls(codec codec[S]) keyedCalls {
 				}
 				states[index] = key.State
 			}
-			place.row = -1
+			place.column, place.row = "", -1
 			return columnOf(codec, states)
 		},
 		migrate: func(fromVersion string, given Buffers) (Buffers, error) {
@@ -183,6 +184,7 @@ func (o *Opened) Turn(clock Clock, turn Turn) (outcome Outcome, err error) {
 	defer recovered(&err)
 	begin(o.name)
 	keys := newBatch(o.keys, clock, turn.KeyCount, turn.Keys)
+	keys.isKeys = true
 	rows := newBatch(o.input, clock, turn.RowCount, turn.Rows)
 	if len(turn.RowKeys) != turn.RowCount {
 		fail("", -1, "there are %d keys for %d rows", len(turn.RowKeys), turn.RowCount)

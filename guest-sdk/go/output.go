@@ -87,7 +87,8 @@ func (o *Output) Text(name string) TextBuilder {
 }
 
 // Append adds a value to a column of any type: a bool, a string, []byte, one of the types of [Number], or nil for a
-// null. Row by row it is easier than the builders, and slower.
+// null. An int or a uint64 goes into a column of int64 or int32, and the call fails where it does not fit. Row by row
+// it is easier than the builders, and slower.
 func (o *Output) Append(name string, value any) {
 	index := o.schema.Index(name)
 	if index >= 0 && value == nil {
@@ -103,8 +104,16 @@ func (o *Output) Append(name string, value any) {
 	case []byte:
 		o.Text(name).AppendBytes(value)
 	case int:
+		if o.isNarrow(index) {
+			Set[int32](o, name).AppendInt64(int64(value))
+			return
+		}
 		o.Int64(name).Append(int64(value))
 	case uint64:
+		if o.isNarrow(index) {
+			Set[int32](o, name).AppendUint64(value)
+			return
+		}
 		o.Int64(name).AppendUint64(value)
 	case int32:
 		Set[int32](o, name).Append(value)
@@ -122,6 +131,8 @@ func (o *Output) Append(name string, value any) {
 		fail(name, -1, "a %T is no value of a column", value)
 	}
 }
+
+func (o *Output) isNarrow(index int) bool { return index >= 0 && o.schema[index].Type == Int32 }
 
 func appendNull(b *builder) {
 	switch b.field.Type {
@@ -141,10 +152,14 @@ func appendNull(b *builder) {
 
 // Keep keeps the input: its columns become those of the same name and type that were not built, without the rows
 // rejected or skipped. Nothing is copied when all rows stay.
-func (o *Output) Keep() { o.kept = true }
+func (o *Output) Keep() {
+	o.needsInput()
+	o.kept = true
+}
 
 // KeepRows is [Output.Keep] with row i of the output being row rows[i] of the input: filters and flat maps.
 func (o *Output) KeepRows(rows []uint32) {
+	o.needsInput()
 	for _, row := range rows {
 		if int(row) >= o.input.rows {
 			fail("", int(row), "it cannot be kept: the input has %d rows", o.input.rows)
@@ -165,10 +180,18 @@ func (o *Output) Reject(row int, format string, arguments ...any) {
 
 // Skip leaves an input row out of what is kept.
 func (o *Output) Skip(row int) {
-	if row < 0 || o.input != nil && row >= o.input.rows {
+	o.needsInput()
+	if row < 0 || row >= o.input.rows {
 		fail("", row, "it was left out, but the input has %d rows", o.input.rows)
 	}
 	o.leftOut = append(o.leftOut, row)
+}
+
+// needsInput is for what means input rows: the Finish of an aggregate has none.
+func (o *Output) needsInput() {
+	if o.input == nil {
+		fail("", -1, "there are no input rows here to keep, skip or reject")
+	}
 }
 
 func sortRejections(rejected []Rejection) []Rejection {

@@ -31,7 +31,10 @@
 // Build it with GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared. Package plugintest runs operators natively.
 //
 // What is read of a batch (slices, strings) belongs to the call: clone what has to outlive it. A panic becomes an
-// error of the call that names the operator, and the column and row that were last looked at.
+// error of the call that names the operator, the column that was read last, and the row at which a loop of the kit is.
+//
+// The module is not published yet: go.mod of a plugin leads to it by a replace line, which `millstream plugin new`
+// writes.
 package plugin
 
 import "fmt"
@@ -139,6 +142,7 @@ func Open(kind Kind, name, config string, keys, input Schema) (opened *Opened, e
 		if operator.Kind != kind {
 			return nil, fmt.Errorf("the operator `%s` is of the kind %s, not %s", name, operator.Kind, kind)
 		}
+		begin(name)
 		opened, err = operator.open(config, keys, input)
 		if err == nil {
 			opened.name, opened.kind, opened.keys = name, kind, keys

@@ -11,13 +11,15 @@ type Row struct {
 // Rows gives the rows in order.
 func (b *Batch) Rows() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
+		before := place.column
 		for row := range b.rows {
 			place.row = row
 			if !yield(Row{b, row}) {
-				return
+				break
 			}
 		}
-		place.row = -1
+		// Not where the loop was left by a panic: that is the place.
+		place.column, place.row = before, -1
 	}
 }
 
@@ -28,10 +30,15 @@ func (b *Batch) Row(row int) Row { return Row{b, row} }
 func (r Row) Index() int { return r.index }
 
 func (r Row) column(name string, wanted ...Type) int {
-	place.row, place.column = r.index, name
+	place.column = name
+	row := -1
+	if !r.batch.isKeys {
+		row = r.index
+		place.row = row
+	}
 	index, err := r.batch.schema.place(name, wanted...)
 	if err != nil {
-		fail(name, r.index, "%s", err)
+		fail(name, row, "%s", err)
 	}
 	return index
 }

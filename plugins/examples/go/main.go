@@ -11,6 +11,8 @@ func init() {
 	plugin.Aggregate("mean", "The mean of a column of numbers.", mean)
 	plugin.Keyed("sessions", "One row for each session of a key: rows with less than a gap of time between them.", sessions)
 	plugin.Transform("hostile", "Does wrong what an operator can do wrong.", hostile)
+	plugin.Aggregate("hostile-sum", "Does wrong what an aggregate can do wrong.", hostileSum)
+	plugin.Keyed("hostile-keyed", "Does wrong what a keyed operator can do wrong.", hostileKeyed)
 }
 
 func main() {}

@@ -127,20 +127,6 @@ func TestStatesOfAnyVersionStayAsTheyAre(t *testing.T) {
 	is(t, migrated, old)
 }
 
-func TestMistakesAreErrorsThatNameThePlace(t *testing.T) {
-	hostile := func(deed, wanted string) {
-		t.Helper()
-		refused(t, "hostile", `{"do":"`+deed+`","column":"t"}`, "t utf8?", wanted)
-	}
-	hostile("nothing", "<nil>")
-	hostile("uneven", "operator `hostile`: column `t`, row 1: the output column has 1 rows, but the rows kept 2")
-	hostile("null", "operator `hostile`: column `out`, row 0: a null, but the output schema says that the column has none")
-	hostile("overflow", "operator `hostile`: column `out`, row 0: overflow: 9223372036854775808 does not fit an int64")
-	hostile("wrong-type", "operator `hostile`: column `out`, row 0: text was pushed into a column of int64")
-	_, err := plugintest.Transform("hostile", `{"do":"throw","column":"t"}`, "t utf8", `{"t":"a"}`, `{"t":"bad"}`)
-	is(t, fmt.Sprint(err), "operator `hostile`: column `t`, row 1: panic: bad")
-}
-
 func TestNothingIsAllocatedARow(t *testing.T) {
 	rows := slices.Repeat([]string{`{"t":"To be or not to be"}`}, 2000)
 	allocations := func(rows []string) float64 {
