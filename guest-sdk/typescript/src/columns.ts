@@ -1,7 +1,7 @@
 /** Columns as they come: typed arrays over the bytes that crossed the boundary, and values on demand. */
 
-import { ColumnError, placed } from "./errors.js";
-import { decode, isAscii, latin1 } from "./text.js";
+import { ColumnError, chain, placed } from "./errors.js";
+import { convert, isAscii, latin1, ofUtf8 } from "./text.js";
 import {
   DataType, Field, Schema, binary, boolean, date, float32, float64, int32, int64, localTimestamp, timestamp,
 } from "./types.js";
@@ -36,7 +36,10 @@ export interface Buffers {
   values: Uint8Array;
 }
 
-/** What of a batch is the same however often it is run again; times in microseconds since 1970. */
+/**
+ * What of a batch is the same however often it is run again; times in microseconds since 1970. Beyond 2^53 the watermark is
+ * up to a millisecond earlier than the host's, and a look at the others is an error.
+ */
 export interface Clock {
   readonly batchId: bigint;
   readonly now: bigint;
@@ -49,13 +52,20 @@ function whole(bytes: Uint8Array): ArrayBuffer {
   return (isWhole ? bytes.buffer : bytes.slice().buffer) as ArrayBuffer;
 }
 
+/** What a function threw, and for which row. */
+interface Broken {
+  error: unknown;
+  row: number;
+}
+
 /** A column of a batch. */
 export class Column implements Iterable<Value> {
   private list: Value[] | null = null;
   private numbersView: Numbers | null = null;
   private offsetsView: Int32Array | null = null;
-  /** The row at which an unfinished loop is: there an exception came from. */
+  /** The row at which an unfinished loop is: an exception may have come from there, or a `break`. */
   private at: number | null = null;
+  private broken: Broken | null = null;
 
   constructor(
     readonly field: Field,
@@ -103,7 +113,7 @@ export class Column implements Iterable<Value> {
     return this.toArray()[row];
   }
 
-  /** Each value in its turn; an error that is thrown meanwhile says which row it was at. */
+  /** Each value in its turn; an error that is thrown meanwhile says which row was read last. */
   *[Symbol.iterator](): Iterator<Value> {
     const list = this.toArray();
     for (let row = 0; row < list.length; row++) {
@@ -117,12 +127,12 @@ export class Column implements Iterable<Value> {
   map<T>(each: (value: Value, row: number) => T): T[] {
     const list = this.toArray();
     const made = new Array<T>(list.length);
-    let row: number | null = 0;
+    let row = 0;
     try {
       for (; row < list.length; row++) made[row] = each(list[row], row);
-      row = null;
-    } finally {
-      this.at = row;
+    } catch (error) {
+      this.broken = { error, row };
+      throw error;
     }
     return made;
   }
@@ -136,6 +146,11 @@ export class Column implements Iterable<Value> {
   /** The row at which an unfinished loop over this column is. */
   rowAt(): number | null {
     return this.at;
+  }
+
+  /** The row at which a function threw this. */
+  rowOf(error: unknown): number | null {
+    return this.broken && this.broken.error === error ? this.broken.row : null;
   }
 
   private made(): Value[] {
@@ -156,12 +171,10 @@ export class Column implements Iterable<Value> {
   }
 
   private texts(): string[] {
-    // One decoding for all: in ASCII bytes and characters have the same places.
-    if (isAscii(this.bytes)) {
-      const text = latin1(this.bytes);
-      return this.cut((from, to) => text.substring(from, to));
-    }
-    return this.cut((from, to) => decode(this.bytes.subarray(from, to)));
+    const text = latin1(this.bytes);
+    const texts = this.cut((from, to) => text.substring(from, to));
+    // ASCII is there already: bytes and characters are the same.
+    return isAscii(this.bytes) ? texts : convert(texts, ofUtf8);
   }
 
   private cut<T>(make: (from: number, to: number) => T): T[] {
@@ -182,6 +195,7 @@ export const CLOCK: Clock = { batchId: 1n, now: 0n, watermark: null };
 export class Batch {
   readonly columns: readonly Column[];
   private at: number | null = null;
+  private broken: Broken | null = null;
 
   constructor(
     readonly schema: Schema,
@@ -210,12 +224,27 @@ export class Batch {
     this.at = null;
   }
 
-  /** Where unfinished loops over rows or columns are, in words: there an exception came from. */
-  place(): string {
+  /** Notes what the kit's own loop over rows got from a function. */
+  breaks(error: unknown, row: number): void {
+    this.broken = { error, row };
+  }
+
+  /** The place at which this was thrown, or its cause, in words; nothing where only the operator could know. */
+  place(error: unknown): string {
+    for (const one of chain(error)) {
+      if (this.broken && this.broken.error === one) return placed([], this.broken.row);
+      const column = this.columns.find((each) => each.rowOf(one) !== null);
+      if (column) return placed([column.field.name], column.rowOf(one));
+    }
+    return "";
+  }
+
+  /** Where unfinished loops over rows or columns are, in words. */
+  lastRead(): string {
     const reading = this.columns.filter((column) => column.rowAt() !== null);
-    if (this.at !== null || reading.length === 0) return placed([], this.at);
-    const row = Math.min(...reading.map((column) => column.rowAt()!));
-    const there = reading.filter((column) => column.rowAt() === row);
-    return placed(there.map((column) => column.field.name), row);
+    const rows = [...new Set(reading.map((column) => column.rowAt()!))];
+    const at = (row: number) => reading.filter((column) => column.rowAt() === row).map((column) => column.field.name);
+    const places = rows.map((row) => placed(at(row), row));
+    return [...(this.at === null ? [] : [placed([], this.at)]), ...places].join("; ");
   }
 }

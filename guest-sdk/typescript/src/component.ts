@@ -1,8 +1,9 @@
 /** The component's exports: the contract's types to the kit's and back. Imported only inside a component. */
 
 import { RunningAggregate } from "./aggregates.js";
-import { Batch, Buffers, Clock } from "./columns.js";
+import { Batch, Buffers } from "./columns.js";
 import { described } from "./errors.js";
+import { GivenClock, clockOf, timeOf } from "./exact.js";
 import { Host, connect } from "./host.js";
 import { RunningKeyed, Timer } from "./keys.js";
 import { Rejection } from "./output.js";
@@ -24,21 +25,12 @@ interface WitBatch {
   columns: Buffers[];
 }
 
-/** 64 bits come and go as numbers: exact up to 2^53, which are microseconds up to the year 2255. */
-type WitInt = number;
-
-interface WitClock {
-  batchId: WitInt;
-  now: WitInt;
-  watermark?: WitInt | null;
-}
-
 interface WitTurn {
   keys: WitBatch;
   states: Buffers;
   rows: WitBatch;
   rowKeys: Uint8Array;
-  due: { key: number; at: WitInt }[];
+  due: { key: number; at: number }[];
 }
 
 /** The operator of this instance: the host opens one, once. */
@@ -63,7 +55,7 @@ const schemaOf = (fields: WitField[]): Schema =>
 const promised = (schema: Schema): WitField[] =>
   schema.fields.map(({ name, type, nullable }) => ({ name: name.toWellFormed(), dataType: type.format, nullable }));
 
-const batchOf = (schema: Schema, { rows, columns }: WitBatch, clock?: WitClock): Batch =>
+const batchOf = (schema: Schema, { rows, columns }: WitBatch, clock?: GivenClock): Batch =>
   new Batch(schema, rows, columns, clock && clockOf(clock));
 
 /** With half characters (lone surrogates) text cannot leave the component. */
@@ -73,12 +65,6 @@ const whole = (rejected: Rejection[]): Rejection[] =>
 const statesOf = (column: Buffers): States => new States(Math.max(column.offsets.length / 4 - 1, 0), column);
 
 const numbersOf = (bytes: Uint8Array): Uint32Array => new Uint32Array(bytes.slice().buffer as ArrayBuffer);
-
-const clockOf = ({ batchId, now, watermark }: WitClock): Clock => ({
-  batchId: BigInt(batchId),
-  now: BigInt(now),
-  watermark: watermark === undefined || watermark === null ? null : BigInt(watermark),
-});
 
 /** What every plugin has. */
 export const catalog = {
@@ -103,7 +89,7 @@ export const transform = {
     opened = new RunningTransform(name, config, input);
     return promised(aTransform().output);
   }),
-  process: told((clock: WitClock, batch: WitBatch) => {
+  process: told((clock: GivenClock, batch: WitBatch) => {
     const { rejected, ...made } = aTransform().process(batchOf(input, batch, clock));
     return { batch: made, rejected: whole(rejected) };
   }),
@@ -138,13 +124,13 @@ export const keyed = {
     opened = new RunningKeyed(name, config, keys, input);
     return promised(aKeyed().output);
   }),
-  process: told((clock: WitClock, turn: WitTurn) => {
+  process: told((clock: GivenClock, turn: WitTurn) => {
     const { rows, columns, timers, rejected, states } = aKeyed().process({
       keys: batchOf(keys, turn.keys, clock),
       states: statesOf(turn.states),
       rows: batchOf(input, turn.rows, clock),
       rowKeys: numbersOf(turn.rowKeys),
-      due: turn.due.map(({ key, at }) => ({ key, at: BigInt(at) })),
+      due: turn.due.map(({ key, at }) => ({ key, at: timeOf(at) })),
     });
     return { output: { rows, columns }, states, rejected: whole(rejected), timers: timers.map(timerOf) };
   }),

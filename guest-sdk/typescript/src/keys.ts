@@ -2,11 +2,12 @@
 
 import { build, taken } from "./builders.js";
 import { Batch, Buffers, Clock, Row, Value } from "./columns.js";
-import { OperatorError, Reject } from "./errors.js";
+import { ColumnError, OperatorError, Reject, atOnce, placed } from "./errors.js";
+import { isExact } from "./exact.js";
 import { Opened } from "./opened.js";
 import { Made, Output, Rejection } from "./output.js";
 import { Key, OpenedKeyed } from "./registry.js";
-import { States, decode, encoded } from "./states.js";
+import { States, decode, encode, fromBytes } from "./states.js";
 import { push } from "./transforms.js";
 import { Schema } from "./types.js";
 
@@ -59,8 +60,12 @@ class KeyInTurn implements Key<unknown> {
   }
 
   setTimer(at: bigint): void {
-    if (BigInt.asIntN(64, BigInt(at)) !== BigInt(at)) throw new OperatorError(`a timer cannot be set to ${at}`);
-    this.writes.timers.set(this.number, BigInt(at));
+    const time = BigInt(at);
+    if (BigInt.asIntN(64, time) !== time) throw new OperatorError(`a timer cannot be set to ${at}: it is no int64`);
+    if (!isExact(time)) {
+      throw new OperatorError(`a timer cannot be set to ${at}: beyond 2^53 (the year 2255) this time is not exact as a number`);
+    }
+    this.writes.timers.set(this.number, time);
   }
 
   emit(row: Row): void {
@@ -82,25 +87,18 @@ export class RunningKeyed extends Opened<OpenedKeyed<unknown>> {
   /** A turn: the timers that are due, then the rows in their order. */
   process(turn: Turn): Outcome {
     const writes = new Writes(this.made.output, turn.rows.clock);
-    const keys = this.told(() => {
-      const values = [...turn.keys.rows()];
-      const states = turn.states.toArray();
-      return values.map((each, number) => {
-        const state = states[number];
-        return new KeyInTurn(number, each, state ? decode(state) : null, writes);
-      });
-    });
-    this.told(() => turn.due.forEach(({ key, at }) => this.timer(keys[key], at)));
-    const rejected: Rejection[] = [];
-    this.told(() => this.rows(keys, turn, rejected), turn.rows);
+    const values = [...turn.keys.rows()];
+    const place = (number: number) => keyed(values[number]);
+    const states = this.each(place, decodeSome, turn.states.toArray());
+    const keys = values.map((each, number) => new KeyInTurn(number, each, states[number], writes));
+    this.each((number) => `timer of ${place(turn.due[number].key)}`, ({ key, at }) => this.timer(keys[key], at), turn.due);
+    const rejected = this.rows(keys, turn);
+    const after = fromBytes(this.each(place, encodeSome, keys.map((key) => key.state)));
     return this.told(() => {
-      const out = new Output(this.made.output, writes.emitted.length);
-      this.made.output.names.forEach((name, place) => out.set(name, writes.columns[place]));
-      const { rows, columns } = out.finish();
+      const { rows, columns } = this.written(writes, place);
       const before = turn.keys.columns.map((column) => build(column.field, taken(column, writes.emitted)));
       const timers = [...writes.timers].map(([key, at]) => ({ key, at }));
-      const states = encoded(keys.map((key) => key.state));
-      return { rows, columns: [...before, ...columns], states, timers, rejected };
+      return { rows, columns: [...before, ...columns], states: after, timers, rejected };
     });
   }
 
@@ -108,25 +106,57 @@ export class RunningKeyed extends Opened<OpenedKeyed<unknown>> {
   migrate(fromVersion: string, states: States): Buffers {
     const { made } = this;
     if (!made.migrate) return states.buffers;
-    const moved = (state: Uint8Array | null) => (state ? made.migrate!(fromVersion, decode(state)) : null);
-    return this.told(() => encoded(states.toArray().map(moved)));
+    const moved = (state: Uint8Array | null) => state && encodeSome(atOnce(made.migrate!(fromVersion, decode(state))));
+    return fromBytes(this.each((number) => `migrate, state ${number}`, moved, states.toArray()));
   }
 
   private timer(key: KeyInTurn, at: bigint): void {
     if (!this.made.onTimer) throw new OperatorError("a timer is due, but there is no `onTimer`");
-    this.made.onTimer(key, at);
+    atOnce(this.made.onTimer(key, at));
   }
 
-  private rows(keys: KeyInTurn[], turn: Turn, rejected: Rejection[]): void {
+  private rows(keys: KeyInTurn[], turn: Turn): Rejection[] {
+    const rejected: Rejection[] = [];
     let number = 0;
-    for (const row of turn.rows.rows()) {
-      try {
-        this.made.onRow(keys[turn.rowKeys[number]], row);
-      } catch (error) {
-        if (!(error instanceof Reject)) throw error;
-        rejected.push({ row: number, reason: error.message });
-      }
-      number++;
+    this.told(
+      () => {
+        for (const row of turn.rows.rows()) {
+          try {
+            atOnce(this.made.onRow(keys[turn.rowKeys[number]], row));
+          } catch (error) {
+            if (!(error instanceof Reject)) throw error;
+            rejected.push({ row: number, reason: error.message });
+          }
+          number++;
+        }
+      },
+      () => placed([], number),
+    );
+    return rejected;
+  }
+
+  private written(writes: Writes, place: (key: number) => string): Made {
+    const out = new Output(this.made.output, writes.emitted.length);
+    this.made.output.names.forEach((name, column) => out.set(name, writes.columns[column]));
+    try {
+      return out.finish();
+    } catch (error) {
+      if (!(error instanceof ColumnError) || error.row === null) throw error;
+      // A row of output alone says little to whoever wrote `emit`; its key does.
+      throw new ColumnError(error.column, error.row, error.why, place(writes.emitted[error.row]));
     }
   }
+}
+
+const decodeSome = (state: Uint8Array | null): unknown => (state ? decode(state) : null);
+
+const encodeSome = (state: unknown): Uint8Array | null => (state === null || state === undefined ? null : encode(state));
+
+/** A key in words, by its values. */
+function keyed(values: Row): string {
+  const parts = Object.entries(values).map(([name, value]) => {
+    const shown = typeof value === "string" ? JSON.stringify(value.slice(0, 100)) : String(value).slice(0, 100);
+    return `\`${name}\` ${shown}`;
+  });
+  return ["key", ...(parts.length > 0 ? [parts.join(", ")] : [])].join(" ");
 }

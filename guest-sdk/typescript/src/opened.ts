@@ -2,7 +2,7 @@
 
 import { Batch } from "./columns.js";
 import { readConfig } from "./config.js";
-import { OperatorError, described } from "./errors.js";
+import { OperatorError, ToldError, atOnce, described } from "./errors.js";
 import { Kind, find } from "./registry.js";
 import { Schema } from "./types.js";
 
@@ -28,19 +28,45 @@ export abstract class Opened<T extends { output: Schema }> {
   ) {
     this.made = this.told(() => {
       const found = find(kind, name);
-      const made = found.open(readConfig(found.config, config), ...schemas) as T;
+      const made = atOnce(found.open(readConfig(found.config, config), ...schemas)) as T;
       check(made?.output);
       return made;
     });
   }
 
-  /** What operator code throws becomes one error that names the operator, the columns and the row. */
-  protected told<Answer>(call: () => Answer, batch?: Batch): Answer {
+  /** What operator code throws becomes one error that names the operator, and the place where the kit called it. */
+  protected told<Answer>(call: () => Answer, place: () => string = () => ""): Answer {
     try {
       return call();
     } catch (error) {
-      const words = described(error, batch?.place() ?? "");
-      throw new OperatorError(`operator \`${this.name}\`: ${words}`, { cause: error });
+      throw this.error(error, described(error, place()));
     }
+  }
+
+  /** The same for code that reads columns: the error names those that it was reading, and the row. */
+  protected reading<Answer>(batch: Batch, call: () => Answer): Answer {
+    try {
+      return call();
+    } catch (error) {
+      const place = batch.place(error);
+      throw this.error(error, described(error, place, place ? "" : batch.lastRead()));
+    }
+  }
+
+  /** Calls for each of these; an error names its place. */
+  protected each<From, To>(place: (number: number) => string, call: (one: From, number: number) => To, from: readonly From[]): To[] {
+    let number = 0;
+    return this.told(
+      () => from.map((one) => {
+        const made = call(one, number);
+        number++;
+        return made;
+      }),
+      () => place(number),
+    );
+  }
+
+  private error(cause: unknown, words: string): ToldError {
+    return new ToldError(`operator \`${this.name}\`: ${words}`, { cause });
   }
 }

@@ -2,7 +2,7 @@
 
 import { Values, build, taken } from "./builders.js";
 import { Batch, Buffers } from "./columns.js";
-import { OperatorError } from "./errors.js";
+import { ColumnError, OperatorError } from "./errors.js";
 import { Schema } from "./types.js";
 
 /** A row that could not be taken, and why. */
@@ -103,15 +103,19 @@ export class Output {
   }
 
   private count(columns: { length: number }[]): number {
-    const isOwn = this.isFlat || this.rows !== null;
-    const expected = this.rows?.length ?? (this.isFlat ? (columns[0]?.length ?? 0) : this.inputRows);
+    const most = () => columns.reduce((length, values) => Math.max(length, values.length), 0);
+    const expected = this.rows?.length ?? (this.isFlat ? most() : this.inputRows);
     columns.forEach((values, place) => {
-      if (values.length !== expected) {
-        const hint = isOwn ? "" : " (`out.flat()` allows other numbers of rows)";
-        const { name } = this.schema.fields[place];
-        throw new OperatorError(`the output column \`${name}\` has ${values.length} values, not ${expected}${hint}`);
-      }
+      if (values.length !== expected) throw this.uneven(this.schema.fields[place].name, values.length, expected);
     });
     return expected;
+  }
+
+  private uneven(name: string, length: number, expected: number): ColumnError {
+    const what = length < expected ? "no value" : "a value too many";
+    const hint = this.isFlat || this.rows ? "" : " (`out.flat()` allows other numbers of rows)";
+    // The first row without a value, or the first value without a row.
+    const row = Math.min(length, expected);
+    return new ColumnError(name, row, `${what}: the column has ${length} values, not ${expected}${hint}`);
   }
 }

@@ -59,7 +59,10 @@ export interface Key<State> {
   readonly clock: Clock;
   /** Null: there is none, or none any more. */
   state: State | null;
-  /** Sets the key's only timer, in microseconds since 1970 on the step's clock; an earlier one is replaced. */
+  /**
+   * Sets the key's only timer, in microseconds since 1970 on the step's clock; an earlier one is replaced. After the year
+   * 2255 (2^53) the time must be exact as a number.
+   */
   setTimer(at: bigint): void;
   /** A row of output: the key's columns, and these. A column that is left out is null. */
   emit(row: Record<string, Value | number>): void;

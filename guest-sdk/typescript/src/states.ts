@@ -78,11 +78,6 @@ export function fromFixed(numbers: Float64Array, width: number): Buffers {
   };
 }
 
-/** States of any type; null and undefined are none. */
-export function encoded(states: readonly unknown[]): Buffers {
-  return fromBytes(states.map((state) => (state === null || state === undefined ? null : encode(state))));
-}
-
 /** States as bytes; null is none. */
 export function fromBytes(states: readonly (Uint8Array | null)[]): Buffers {
   return build(FIELD, states);

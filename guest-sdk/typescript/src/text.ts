@@ -69,11 +69,21 @@ const NOT_ASCII = /[^\x00-\x7f]/;
 
 /** UTF-8 as text. */
 export function decode(bytes: Uint8Array): string {
-  const text = latin1(bytes);
+  return ofUtf8(latin1(bytes));
+}
+
+/** A string of which each character is a byte of UTF-8, as text. */
+export function ofUtf8(text: string): string {
   return NOT_ASCII.test(text) ? decodeURIComponent(escape(text)) : text;
 }
 
 /** Text as a string of which each character is a byte of UTF-8. Throws for half a character. */
 export function utf8Of(text: string): string {
   return NOT_ASCII.test(text) ? unescape(encodeURIComponent(text)) : text;
+}
+
+/** `ofUtf8` or `utf8Of` for many strings: in one call, where none of them has the character that stands between them. */
+export function convert(texts: ArrayLike<string | null | undefined>, how: (text: string) => string): string[] {
+  const converted = how(Array.prototype.join.call(texts, "\0")).split("\0");
+  return converted.length === texts.length ? converted : Array.from(texts, (text) => how(text ?? ""));
 }

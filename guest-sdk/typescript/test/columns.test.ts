@@ -15,6 +15,7 @@ const CASES: [ms.DataType, Value[]][] = [
   [ms.float64, [0.1, null, -1e300, Infinity, NaN]],
   [ms.date, [0, -1, null]],
   [ms.timestamp, [-1n, null, 1_700_000_000_123_456n]],
+  [ms.utf8, ["ä", "a\0b", null, "\0", ""]],
   [ms.utf8, ["", "ä\n", null, "日本語", "a".repeat(20_000), "🦀"]],
   [ms.binary, [new Uint8Array(), new Uint8Array([255, 0]), null]],
 ];
@@ -30,6 +31,13 @@ test("values of every type come back", () => {
       assert.deepEqual(back(type, some), some, type.name);
     }
   }
+});
+
+test("what a list does not have is null", () => {
+  const sparse = ["a", "b"];
+  sparse[3] = "ä";
+  assert.deepEqual(back(ms.utf8, sparse), ["a", "b", null, "ä"]);
+  assert.deepEqual(back(ms.int64, Object.assign([], { 1: 5n })), [null, 5n]);
 });
 
 test("a number is taken as int64 as long as it is exact", () => {
@@ -51,6 +59,7 @@ test("a wrong value is named with its column and row", () => {
     [ms.utf8, ["a", 5], /row 1: number 5 is no utf8/],
     [ms.utf8, ["a", new Uint8Array([7])], /row 1: object 7 is no utf8/],
     [ms.utf8, ["a", "\ud800"], /row 1: .* has half a character/],
+    [ms.utf8, [null, "ä", "\ud83e", "\udd80"], /row 2: .* has half a character/],
     [ms.boolean, [true, 1], /row 1: number 1 is no boolean/],
   ];
   for (const [type, values, message] of wrong) {

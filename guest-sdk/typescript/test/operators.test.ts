@@ -4,9 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import "./operators.js";
+import { RunningAggregate } from "../src/aggregates.js";
 import * as ms from "../src/index.js";
 import { kinds, plugin } from "../src/registry.js";
 import * as testing from "../src/testing.js";
+import { statesOf } from "../src/testing/running.js";
 
 test("a transform keeps, rejects, skips and tells", () => {
   const rows = [{ text: "abc" }, { text: null }, { text: "x" }, { text: "äöü" }];
@@ -54,6 +56,20 @@ test("aggregates merge workers, over columns and over rows, and take out again",
   ]);
   const longest = testing.aggregate("longest", [[{ k: "a", text: "x" }], [{ k: "a", text: "xyz" }]], ["k"]);
   assert.deepEqual(longest.rows, [{ k: "a", longest: "xyz" }]);
+});
+
+test("no groups are no rows", () => {
+  for (const operator of ["fragile", "fragile-columns"]) {
+    assert.deepEqual(testing.aggregate(operator, [[]], ["k"], { how: "" }, { k: ms.utf8 }).rows, []);
+    const running = new RunningAggregate(operator, '{"how":""}', new ms.Schema([]));
+    const { rows, columns } = running.finish(statesOf([]));
+    const nothing = new Uint8Array(0);
+    assert.equal(rows, 0);
+    assert.deepEqual(columns, [
+      { validity: nothing, offsets: nothing, values: nothing },
+      { validity: nothing, offsets: new Uint8Array(4), values: nothing },
+    ]);
+  }
 });
 
 const keeper = () => new testing.Keeper("silent", ["k"], { k: ms.utf8, at: ms.timestamp });

@@ -1,11 +1,16 @@
 /** `hostile`: does what operators must not do, for tests of the host and of the kit. */
 
-import { type Batch, type Output, Schema, type Value, config, field, int64, transform, utf8 } from "millstream-plugin";
+import {
+  type Batch, type Output, Schema, type Value, config, count, field, int64, log, observe, transform, utf8,
+} from "millstream-plugin";
 
 type Way = (batch: Batch, out: Output, column: string) => void;
 
 const OUT = new Schema([field("out", utf8, false)]);
 const NUMBERS = new Schema([field("out", int64, false)]);
+const DEEDS = [
+  "nothing", "throw", "spin", "grow", "recurse", "fatal", "tell", "uneven", "null", "overflow", "wrong-type",
+] as const;
 const OUTPUTS: Record<string, Schema> = { null: OUT, overflow: NUMBERS, "wrong-type": NUMBERS };
 
 const WAYS = {
@@ -29,6 +34,22 @@ const WAYS = {
     for (;;) pieces.push(new Uint8Array(1 << 20).fill(1));
   },
 
+  /** Calls itself without end. */
+  recurse: (batch) => log(`${depth(batch.length)} calls`),
+
+  /** Dies for good; nothing that JavaScript does is worse than an error. */
+  fatal() {
+    throw new Error("the end");
+  },
+
+  /** Tells the host in every way. */
+  tell(batch, out) {
+    log(`${batch.length} rows`);
+    count("told", batch.length);
+    observe("share", 0.5);
+    out.keep(batch);
+  },
+
   /** One value too few. */
   uneven(batch, out, column) {
     out.keep(batch);
@@ -43,7 +64,11 @@ const WAYS = {
 
   /** A text in a column of numbers, at the first row. */
   "wrong-type": (batch, out, column) => out.set("out", batch.column(column).map(() => "one")),
-} satisfies Record<string, Way>;
+} satisfies Record<(typeof DEEDS)[number], Way>;
+
+function depth(from: number): number {
+  return 1 + depth(from + 1);
+}
 
 function lastOne(values: Value[], value: Value): Value[] {
   return values.map((one, row) => (row === values.length - 1 ? value : one));
@@ -52,7 +77,7 @@ function lastOne(values: Value[], value: Value): Value[] {
 transform("hostile", {
   summary: "Breaks in the way that it is told.",
   config: {
-    do: config.oneOf(["nothing", "throw", "spin", "grow", "uneven", "null", "overflow", "wrong-type"], "What to do."),
+    do: config.oneOf(DEEDS, "What to do."),
     column: config.string("A text column; with `throw`, the text `bad` in it is what breaks."),
   },
   open({ do: name, column }, input) {

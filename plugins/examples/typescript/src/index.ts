@@ -5,6 +5,8 @@ import { describe } from "millstream-plugin";
 // Importing a module registers its operators.
 import "./currency.js";
 import "./hostile.js";
+import "./hostile-keyed.js";
+import "./hostile-sum.js";
 import "./json-pick.js";
 import "./mean.js";
 import "./sessions.js";

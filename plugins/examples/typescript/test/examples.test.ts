@@ -132,8 +132,10 @@ test("states of any version stay", () => {
 test("each hostile way is an error that names column and row", () => {
   const rows = [{ text: "good" }, { text: "bad" }];
   const ways: [string, RegExp][] = [
-    ["throw", /^column `text`, row 1: Error: a bad row \(in .*throw\)$/],
-    ["uneven", /^the output column `text` has 1 values, not 2 /],
+    ["throw", /^Error: a bad row \(in .*throw; last read: column `text`, row 1\)$/],
+    ["recurse", /^RangeError: Maximum call stack size exceeded \(in depth\)$/],
+    ["fatal", /^Error: the end \(in .*fatal\)$/],
+    ["uneven", /^column `text`, row 1: no value: the column has 1 values, not 2 /],
     ["null", /^column `out`, row 1: null, but the column is not nullable$/],
     ["overflow", /^column `out`, row 1: bigint 9223372036854775808 is no int64$/],
     ["wrong-type", /^column `out`, row 0: "one" is no int64$/],
@@ -144,5 +146,53 @@ test("each hostile way is an error that names column and row", () => {
   }
   for (const way of ["nothing", "throw"]) {
     assert.deepEqual(transform("hostile", [{ text: "good" }], { do: way, column: "text" }).rows, [{ text: "good" }]);
+  }
+});
+
+test("what is told arrives", () => {
+  const rows = [{ text: "a" }, { text: null }];
+  assert.deepEqual(transform("hostile", rows, { do: "tell", column: "text" }), {
+    rows,
+    rejected: [],
+    logs: [{ level: "info", message: "2 rows" }],
+    counts: { told: 2 },
+    observed: { share: [0.5] },
+  });
+});
+
+test("an aggregate that breaks says where", () => {
+  const batches = [[{ k: "a", text: "x" }, { k: "a", text: "bad" }], [{ k: "a", text: null }]];
+  const sum = (deed: string) => aggregate("hostile-sum", batches, ["k"], { do: deed, column: "text" });
+  assert.deepEqual(sum("nothing").rows, [{ k: "a", n: 3n }]);
+  const ways: [string, RegExp][] = [
+    ["throw", /^Error: a bad row \(in .*accumulate; last read: column `text`, row 1\)$/],
+    ["throw-merge", /^merge: Error: a bad merge \(in .*merge\)$/],
+    ["throw-finish", /^finish: Error: a bad finish \(in .*finish\)$/],
+    ["null", /^column `n`, row 0: null, but the column is not nullable$/],
+    ["overflow", /^column `n`, row 0: bigint 9223372036854775808 is no int64$/],
+  ];
+  for (const [way, message] of ways) {
+    assert.match(refused(() => sum(way)).replace("operator `hostile-sum`: ", ""), message);
+  }
+});
+
+test("a keyed operator that breaks says where", () => {
+  const types = { k: utf8, text: utf8, at: timestamp };
+  const kept = (deed: string) => new Keeper("hostile-keyed", ["k"], types, { do: deed, column: "text", time: "at" });
+  const rows = [{ k: "a", text: "x", at: 5n }, { k: "b", text: null, at: null }, { k: "a", text: "bad", at: 7n }];
+  const emitted = [{ k: "a", n: 1n }, { k: "b", n: 1n }, { k: "a", n: 2n }];
+  const nothing = kept("nothing");
+  assert.deepEqual([nothing.turn(rows).rows, nothing.timers], [emitted, {}]);
+  const timer = kept("throw-timer");
+  assert.deepEqual([timer.turn(rows).rows, timer.timers], [emitted, { '["a"]': 1007n }]);
+  const told = refused(() => timer.advance(1007n));
+  assert.match(told, /^operator `hostile-keyed`: timer of key `k` "a": Error: a bad timer \(in .*onTimer\)$/);
+  const ways: [string, RegExp][] = [
+    ["throw", /^row 2: Error: a bad row \(in .*onRow\)$/],
+    ["null", /^column `n`, row 0, key `k` "a": null, but the column is not nullable$/],
+    ["overflow", /^column `n`, row 0, key `k` "a": bigint 9223372036854775808 is no int64$/],
+  ];
+  for (const [way, message] of ways) {
+    assert.match(refused(() => kept(way).turn(rows)).replace("operator `hostile-keyed`: ", ""), message);
   }
 });
