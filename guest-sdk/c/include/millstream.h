@@ -152,7 +152,9 @@ typedef struct ms_builder {
 void ms_push_boolean(ms_builder *builder, bool value);
 void ms_push_int32(ms_builder *builder, int32_t value); /* also date */
 void ms_push_int64(ms_builder *builder, int64_t value);
-void ms_push_uint64(ms_builder *builder, uint64_t value); /* into int64; fails above 2^63 - 1 */
+/* Whole numbers that may not fit: into int32, date, int64 and timestamps; one that does not is a failure. */
+void ms_push_integer(ms_builder *builder, int64_t value);
+void ms_push_uint64(ms_builder *builder, uint64_t value);
 void ms_push_float32(ms_builder *builder, float value);
 void ms_push_float64(ms_builder *builder, double value);
 void ms_push_timestamp(ms_builder *builder, int64_t micros);

@@ -14,6 +14,7 @@
 
 #include "millstream.h"
 
+#include <concepts>
 #include <new>
 #include <optional>
 #include <span>
@@ -109,6 +110,14 @@ public:
     void push(double value) { ms_push_float64(builder, value); }
     void push(std::string_view value) { ms_push_text(builder, value.data(), value.size()); }
     void push(const char *value) { push(std::string_view(value)); }
+    // Any whole number, into int32, date, int64 and timestamps; one that does not fit is a failure.
+    template <std::integral T> void push_integer(T value) {
+        if constexpr (std::is_signed_v<T>) {
+            ms_push_integer(builder, value);
+        } else {
+            ms_push_uint64(builder, value);
+        }
+    }
     void push_timestamp(int64_t micros) { ms_push_timestamp(builder, micros); }
     void push_null() { ms_push_null(builder); }
     template <typename T> void push(const std::optional<T> &value) { value ? push(*value) : push_null(); }
@@ -230,8 +239,6 @@ template <typename T> inline constexpr ms_operator aggregate = [] {
     }
     made.finish = [](void *self, const ms_states *of, ms_output *output) {
         Output out(output);
-        // Columns of an output without rows are empty, not forgotten.
-        out.set(0);
         for (const State &state : states<State>(of)) static_cast<T *>(self)->finish(state, out);
     };
     return made;

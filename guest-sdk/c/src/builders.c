@@ -95,12 +95,27 @@ FIXED(int64, int64_t, "an int64", type == MS_INT64 || type == MS_TIMESTAMP || ty
 FIXED(float32, float, "a float32", type == MS_FLOAT32)
 FIXED(float64, double, "a float64", type == MS_FLOAT64)
 
+static bool is_narrow(const ms_builder *builder) {
+    return builder->field.type == MS_INT32 || builder->field.type == MS_DATE;
+}
+
+void ms_push_integer(ms_builder *builder, int64_t value) {
+    if (!is_narrow(builder)) {
+        ms_push_int64(builder, value);
+    } else if (value >= INT32_MIN && value <= INT32_MAX) {
+        ms_push_int32(builder, (int32_t)value);
+    } else {
+        ms_fail_at(builder->field.name, builder->rows, "overflow: %lld does not fit an int32", (long long)value);
+    }
+}
+
 void ms_push_uint64(ms_builder *builder, uint64_t value) {
     if (value > INT64_MAX) {
-        ms_fail_at(builder->field.name, builder->rows, "overflow: %llu does not fit an int64", (unsigned long long)value);
+        ms_fail_at(builder->field.name, builder->rows, "overflow: %llu does not fit an %s", (unsigned long long)value,
+                   is_narrow(builder) ? "int32" : "int64");
         return;
     }
-    ms_push_int64(builder, (int64_t)value);
+    ms_push_integer(builder, (int64_t)value);
 }
 
 void ms_push_timestamp(ms_builder *builder, int64_t micros) {

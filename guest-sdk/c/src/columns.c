@@ -86,7 +86,7 @@ bool ms_view(const ms_schema *schema, const ms_raw_batch *raw, ms_batch *batch) 
 
 /* ---- Rows ---- */
 
-static const ms_column *named(const ms_batch *batch, const char *name, ms_type type) {
+static const ms_column *named(const ms_batch *batch, size_t row, const char *name, ms_type type) {
     size_t place = ms_find_field(batch->schema, ms_text_of(name));
     if (place == MS_NO_ROW) {
         ms_fail("the batch has no column `%s`", name);
@@ -99,32 +99,34 @@ static const ms_column *named(const ms_batch *batch, const char *name, ms_type t
         ms_fail_at(column->field->name, MS_NO_ROW, "it is %s, not %s", ms_type_name(found), ms_type_name(type));
         return NULL;
     }
+    ms_work.column = column->field->name;
+    ms_work.row = row;
     return column;
 }
 
 bool ms_row_text(const ms_batch *batch, size_t row, const char *name, ms_text *value) {
-    const ms_column *column = named(batch, name, MS_UTF8);
+    const ms_column *column = named(batch, row, name, MS_UTF8);
     if (column == NULL || ms_is_null(column, row)) return false;
     *value = ms_get_text(column, row);
     return true;
 }
 
 bool ms_row_int64(const ms_batch *batch, size_t row, const char *name, int64_t *value) {
-    const ms_column *column = named(batch, name, MS_INT64);
+    const ms_column *column = named(batch, row, name, MS_INT64);
     if (column == NULL || ms_is_null(column, row)) return false;
     *value = column->as.int64[row];
     return true;
 }
 
 bool ms_row_float64(const ms_batch *batch, size_t row, const char *name, double *value) {
-    const ms_column *column = named(batch, name, MS_FLOAT64);
+    const ms_column *column = named(batch, row, name, MS_FLOAT64);
     if (column == NULL || ms_is_null(column, row)) return false;
     *value = column->as.float64[row];
     return true;
 }
 
 bool ms_row_boolean(const ms_batch *batch, size_t row, const char *name, bool *value) {
-    const ms_column *column = named(batch, name, MS_BOOLEAN);
+    const ms_column *column = named(batch, row, name, MS_BOOLEAN);
     if (column == NULL || ms_is_null(column, row)) return false;
     *value = ms_get_boolean(column, row);
     return true;

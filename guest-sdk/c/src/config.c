@@ -162,6 +162,8 @@ const ms_config *ms_config_read(const ms_setting *settings, ms_text json) {
 
 /* The value of a key, or its fallback; NULL when it has neither. */
 static const ms_json *lookup(const ms_config *config, const char *key) {
+    /* That of an element that is not there, or for which there was no memory. */
+    if (config == NULL) return NULL;
     const ms_setting *setting = find(config->settings, ms_text_of(key));
     if (setting == NULL) {
         ms_fail("the operator asks for `%s`, which its table of settings does not have", key);
@@ -220,7 +222,7 @@ ms_text ms_config_text_at(const ms_config *config, const char *key, size_t i) {
 }
 
 const ms_config *ms_config_object_at(const ms_config *config, const char *key, size_t i) {
-    const ms_setting *setting = find(config->settings, ms_text_of(key));
+    const ms_setting *setting = config == NULL ? NULL : find(config->settings, ms_text_of(key));
     const ms_json *element = nth(config, key, i);
     return setting == NULL || element == NULL ? NULL : config_of(setting->items, element);
 }

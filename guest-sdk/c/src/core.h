@@ -39,6 +39,18 @@ typedef struct ms_timer {
 
 /* ---- memory.c: memory of a call, failures, text made of pieces ---- */
 void ms_begin_call(const char *operator_name, const ms_clock *clock);
+/* What is at work, for the last words of an operator that aborts. */
+typedef struct ms_at_work {
+    const char *operator_name; /* NULL outside of operators */
+    const char *function;
+    ms_text column; /* what was read last by its name; `data` is NULL for none */
+    size_t row;     /* MS_NO_ROW for none */
+} ms_at_work;
+extern ms_at_work ms_work;
+/* Called before each function of an operator. */
+void ms_enter(const ms_operator *operator_, const char *function);
+/* Who aborts, where, and what had failed before; ended by a zero. */
+void ms_last_words(char *words, size_t room);
 /* From now on `ms_alloc` gives memory that stays. */
 void ms_keep_memory(bool keep);
 ms_text ms_failure(void);
@@ -103,6 +115,8 @@ void ms_output_begin(ms_output *output, ms_schema schema, const ms_batch *input,
  * MS_NO_ROW, each column has to have so many. */
 bool ms_output_finish(ms_output *output, size_t rows, ms_raw_batch *finished);
 void ms_output_drop(ms_output *output);
+/* All columns are set: those of an output without rows are empty, not forgotten. */
+void ms_output_empty(ms_output *output);
 void ms_note_rejection(ms_rejections *rejections, size_t row, ms_text reason);
 /* By row, one a row. */
 void ms_sort_rejections(ms_rejections *rejections);
@@ -168,12 +182,12 @@ bool ms_core_retract(ms_raw_column left, ms_raw_column right, ms_raw_column *ans
 bool ms_core_finish(ms_raw_column states, ms_raw_batch *answer);
 bool ms_core_turn(const ms_clock *clock, ms_turn *turn, ms_outcome *outcome);
 bool ms_core_migrate(ms_text from_version, ms_raw_column states, ms_raw_column *answer);
-/* Forgets the open operator: for tests. */
-void ms_core_close(void);
 
-/* ---- glue.c, or testing.c in native tests ---- */
+/* ---- wasm/glue.c, or native/testing.c in native tests ---- */
 void ms_host_log(ms_level level, ms_text message);
 void ms_host_count(ms_text name, uint64_t by);
 void ms_host_observe(ms_text name, double value);
+/* Ends the instance with the last words on stderr: wasm/abort.c. */
+_Noreturn void ms_abort(void);
 
 #endif

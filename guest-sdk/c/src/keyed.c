@@ -45,14 +45,18 @@ static void feed(const ms_opened *open, ms_key *key, const ms_turn *turn) {
     const ms_operator *operator_ = open->operator_;
     for (size_t i = 0; i < turn->due_count && !ms_failed(); i++) {
         key->index = turn->due[i].key;
+        ms_enter(operator_, "on_timer");
         if (operator_->on_timer == NULL) {
             ms_fail("a timer is due, but the operator has no `on_timer`");
         } else if (key->index < key->states->count) {
             operator_->on_timer(open->self, key, turn->due[i].at);
         }
     }
+    ms_enter(operator_, "on_row");
     for (size_t row = 0; row < turn->row_key_count && !ms_failed(); row++) {
         key->index = turn->row_keys[row];
+        ms_work.row = row;
+        ms_work.column.data = NULL;
         operator_->on_row(open->self, key, row);
     }
 }
@@ -95,8 +99,7 @@ bool ms_core_turn(const ms_clock *clock, ms_turn *turn, ms_outcome *outcome) {
         ms_output_begin(&out, behind, &rows, NULL);
         key.keys = &keys, key.rows = &rows, key.states = &states, key.behind = &out;
         if (!ms_failed()) feed(open, &key, turn);
-        /* Columns of an output without rows are empty, not forgotten. */
-        for (size_t i = 0; i < behind.count && !ms_failed(); i++) ms_set(&out, i);
+        if (!ms_failed() && key.emitted_count == 0) ms_output_empty(&out);
         good = !ms_failed() && join_key(open, &key, &out, &outcome->output);
     }
     if (good) {
@@ -123,6 +126,7 @@ bool ms_core_migrate(ms_text from_version, ms_raw_column raw, ms_raw_column *ans
     const ms_opened *open = ms_begin(MS_KEYED, NULL);
     ms_states_begin(&states, 0, raw);
     for (size_t i = 0; i < states.count && !ms_failed() && open->operator_->migrate != NULL; i++) {
+        ms_enter(open->operator_, "migrate");
         open->operator_->migrate(open->self, from_version, &states, i);
     }
     if (!ms_failed()) *answer = ms_states_finish(&states);

@@ -23,6 +23,8 @@ static struct {
     char failure[FAILURE_BYTES];
 } now;
 
+ms_at_work ms_work = {NULL, NULL, {NULL, 0}, MS_NO_ROW};
+
 void ms_keep_memory(bool keep) { now.keep = keep; }
 
 ms_clock ms_now(void) { return now.clock; }
@@ -39,6 +41,7 @@ void ms_begin_call(const char *operator_name, const ms_clock *clock) {
     ms_release(all);
     now.operator_name = operator_name;
     now.failed = false;
+    ms_enter(NULL, NULL);
     memset(&now.clock, 0, sizeof now.clock);
     if (clock != NULL) now.clock = *clock;
 }
@@ -140,6 +143,25 @@ void ms_fail_at(ms_text column, size_t row, const char *format, ...) {
     va_start(arguments, format);
     failure_add(format, arguments);
     va_end(arguments);
+}
+
+/* ---- Last words ---- */
+
+void ms_enter(const ms_operator *operator_, const char *function) {
+    ms_at_work work = {operator_ == NULL ? NULL : operator_->name, function, {NULL, 0}, MS_NO_ROW};
+    ms_work = work;
+}
+
+void ms_last_words(char *words, size_t room) {
+    char operator_[128] = "", column[128] = "", row[32] = "";
+    if (ms_work.operator_name != NULL) snprintf(operator_, sizeof operator_, "operator `%s`: ", ms_work.operator_name);
+    if (ms_work.column.data != NULL) {
+        snprintf(column, sizeof column, "column `%.*s`, ", (int)ms_work.column.len, ms_work.column.data);
+    }
+    if (ms_work.row != MS_NO_ROW) snprintf(row, sizeof row, "row %zu: ", ms_work.row);
+    snprintf(words, room, "%s%s%saborted in %s%s%.*s", operator_, column, row,
+             ms_work.function == NULL ? "the kit" : ms_work.function, now.failed ? ", after the failure: " : "",
+             now.failed ? (int)now.failure_len : 0, now.failure);
 }
 
 /* ---- Buffers of malloc ---- */

@@ -95,6 +95,7 @@ static bool open_with(const ms_operator *operator_, ms_text config, ms_schema ke
     }
     open.keys = keys_kept;
     if (!ms_failed()) open.config = ms_config_read(operator_->settings, config);
+    ms_enter(operator_, "open");
     void *self = ms_failed() ? NULL : operator_->open(&open);
     ms_schema output = {inner.fields, inner.count};
     if (!ms_failed()) {
@@ -119,8 +120,6 @@ bool ms_core_open(ms_kind kind, ms_text name, ms_text config, ms_schema keys, ms
     return good;
 }
 
-void ms_core_close(void) { opened.operator_ = NULL; }
-
 const ms_opened *ms_begin(ms_kind kind, const ms_clock *clock) {
     bool open = opened.operator_ != NULL && opened.operator_->kind == kind;
     ms_begin_call(open ? opened.operator_->name : NULL, clock);
@@ -144,6 +143,7 @@ bool ms_core_process(const ms_clock *clock, ms_raw_batch *input, ms_raw_batch *o
     bool good = ms_begin(MS_TRANSFORM, clock) != NULL && ms_view(&opened.input, input, &batch);
     if (good) {
         ms_output_begin(&out, opened.output, &batch, input);
+        ms_enter(opened.operator_, "process");
         if (!ms_failed()) opened.operator_->process(opened.self, &batch, &out);
         good = ms_output_finish(&out, MS_NO_ROW, output);
     }

@@ -124,13 +124,13 @@ static ms_raw_column take(ms_output *output, size_t place) {
 }
 
 bool ms_output_finish(ms_output *output, size_t rows, ms_raw_batch *finished) {
-    const char *first = "the rows to answer for";
+    const char *first = "the rows to answer for are";
     if (ms_failed()) return false;
     ms_sort_rejections(&output->rejections);
     if (output->kept && !output->kept_some && output->left_out_count > 0) keep_survivors(output);
     if (output->kept) {
         rows = output->kept_some ? output->kept_count : output->input->rows;
-        first = "the rows kept";
+        first = "the rows kept are";
     }
     size_t count = output->schema.count;
     finished->columns = count == 0 ? NULL : calloc(count, sizeof *finished->columns);
@@ -151,17 +151,21 @@ bool ms_output_finish(ms_output *output, size_t rows, ms_raw_batch *finished) {
         }
         if (rows == MS_NO_ROW) {
             rows = builder->rows;
-            first = "the first column";
+            first = "the first column has";
         }
         if (builder->rows != rows) {
             ms_fail_at(field->name, builder->rows < rows ? builder->rows : rows,
-                       "the output column has %zu rows, but %s has %zu", builder->rows, first, rows);
+                       "the output column has %zu rows, but %s %zu", builder->rows, first, rows);
             break;
         }
         finished->columns[i] = ms_finish_builder(builder);
     }
     finished->rows = rows == MS_NO_ROW ? 0 : rows;
     return !ms_failed();
+}
+
+void ms_output_empty(ms_output *output) {
+    for (size_t i = 0; i < output->schema.count; i++) ms_set(output, i);
 }
 
 void ms_output_drop(ms_output *output) {

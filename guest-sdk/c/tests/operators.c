@@ -136,6 +136,22 @@ static void finish_counts(void *self, const ms_states *states, ms_output *output
     for (size_t i = 0; counts != NULL && i < ms_states_count(states); i++) ms_push_int64(ms_set(output, 0), counts[i]);
 }
 
+/* Two columns, which are set where there is a row for them. */
+static void *open_range(ms_open *open) {
+    ms_output_field(open, ms_text_of("from"), MS_INT64, false);
+    ms_output_field(open, ms_text_of("to"), MS_UTF8, false);
+    return NULL;
+}
+
+static void finish_range(void *self, const ms_states *states, ms_output *output) {
+    for (size_t i = 0; i < ms_states_count(states); i++) {
+        ms_push_int64(ms_set(output, 0), 0);
+        ms_push_text(ms_set(output, 1), "end", 3);
+    }
+}
+
+static const ms_operator range = {.name = "range", .kind = MS_AGGREGATE, .summary = "Two columns.", .settings = none, .open = open_range,
+                                  .state_size = sizeof(int64_t), .accumulate = count_rows, .merge = merge_counts, .finish = finish_range};
 static const ms_operator count = {.name = "count", .kind = MS_AGGREGATE, .summary = "How many rows.", .settings = none, .open = open_count,
                                   .state_size = sizeof(int64_t), .accumulate = count_rows, .merge = merge_counts,
                                   .retract = retract_counts, .finish = finish_counts};
@@ -143,4 +159,4 @@ static const ms_operator tries = {.name = "tries", .kind = MS_TRANSFORM, .summar
 static const ms_operator longest = {.name = "longest", .kind = MS_AGGREGATE, .summary = "The longest text.", .settings = none, .open = open_longest,
                                     .accumulate = accumulate, .merge = merge, .finish = finish};
 
-MS_PLUGIN("kit-tests", "0.1.0", "Tries the kit.", &tries, &longest, &count);
+MS_PLUGIN("kit-tests", "0.1.0", "Tries the kit.", &tries, &longest, &count, &range);

@@ -89,6 +89,70 @@ static void states_are_merged_and_retracted_pair_by_pair(void) {
     truth(ms_text_is(failure, "operator `longest`: this aggregate cannot take out what was put in"), failure.data);
 }
 
+static void an_aggregate_of_no_groups_has_all_its_columns(void) {
+    ms_schema none = {NULL, 0}, output;
+    uint32_t offset = 0;
+    ms_raw_column forms[] = {{{NULL, 0}, {NULL, 0}, {NULL, 0}}, {{NULL, 0}, ms_raw_of(&offset, 4), {NULL, 0}}};
+    for (size_t i = 0; i < 2; i++) {
+        ms_raw_batch answer = {0, NULL, 0};
+        ms_core_open(MS_AGGREGATE, ms_text_of("range"), ms_text_of("{}"), none, none, &output);
+        truth(ms_core_finish(forms[i], &answer), "finished");
+        truth(answer.rows == 0 && answer.count == 2, "two columns without rows");
+        ms_free_batch(&answer);
+    }
+}
+
+/* The failure of pushing a number into a column, NULL when it fits. */
+static const char *pushed(ms_type type, bool is_signed, uint64_t number) {
+    ms_builder builder;
+    memset(&builder, 0, sizeof builder);
+    builder.field = (ms_field){{"n", 1}, type, false};
+    ms_begin_call("tries", NULL);
+    /* The place is that of the number at fault. */
+    ms_push_integer(&builder, 1);
+    if (is_signed) {
+        ms_push_integer(&builder, (int64_t)number);
+    } else {
+        ms_push_uint64(&builder, number);
+    }
+    ms_drop_builder(&builder);
+    return ms_failed() ? ms_failure().data : NULL;
+}
+
+static void whole_numbers_fit_or_are_told(void) {
+    ms_test_is(pushed(MS_INT32, true, INT32_MAX), NULL);
+    ms_test_is(pushed(MS_INT32, true, (uint64_t)(int64_t)INT32_MIN), NULL);
+    ms_test_is(pushed(MS_INT32, false, INT32_MAX), NULL);
+    ms_test_is(pushed(MS_INT64, true, (uint64_t)INT64_MIN), NULL);
+    ms_test_is(pushed(MS_INT64, false, INT64_MAX), NULL);
+    ms_test_is(pushed(MS_TIMESTAMP, true, 5), NULL);
+    ms_test_is(pushed(MS_INT32, true, 2147483648), "operator `tries`: column `n`, row 1: overflow: 2147483648 does not fit an int32");
+    ms_test_is(pushed(MS_INT32, true, (uint64_t)-2147483649), "operator `tries`: column `n`, row 1: overflow: -2147483649 does not fit an int32");
+    ms_test_is(pushed(MS_DATE, false, UINT64_MAX), "operator `tries`: column `n`, row 1: overflow: 18446744073709551615 does not fit an int32");
+    ms_test_is(pushed(MS_INT64, false, (uint64_t)1 << 63), "operator `tries`: column `n`, row 1: overflow: 9223372036854775808 does not fit an int64");
+    ms_test_is(pushed(MS_UTF8, true, 1), "operator `tries`: column `n`, row 0: an int64 was pushed into a column of utf8");
+}
+
+static void last_words_name_the_place_and_what_failed_before(void) {
+    char words[256];
+    ms_begin_call("tries", NULL);
+    ms_last_words(words, sizeof words);
+    ms_test_is(words, "aborted in the kit");
+    ms_enter(millstream_plugin.operators[0], "process");
+    ms_last_words(words, sizeof words);
+    ms_test_is(words, "operator `tries`: aborted in process");
+    ms_field field = {{"s", 1}, MS_UTF8, true};
+    uint8_t null = 0;
+    ms_column column = {&field, 1, &null, NULL, {NULL}};
+    ms_schema schema = {&field, 1};
+    ms_batch batch = {1, &schema, &column};
+    ms_text text;
+    ms_row_text(&batch, 0, "s", &text);
+    ms_fail("there is no memory");
+    ms_last_words(words, sizeof words);
+    ms_test_is(words, "operator `tries`: column `s`, row 0: aborted in process, after the failure: operator `tries`: there is no memory");
+}
+
 static void json_is_that_of_the_standard(void) {
     const char *good[] = {"0", "-0", "1e5", "1E+5", "-1.5e-3", "\"\\u00e9\\n\"", "[]", " [1 , 2] ", "{\"a\":{\"b\":[null,true,false]}}", "\"\x7f\""};
     const char *bad[] = {"", " ", "01", "+1", ".5", "1.", "1e", "NaN", "Infinity", "'a'", "\"\n\"", "\"\\x\"", "\"\\u12g4\"", "[1,]", "{\"a\"}", "{a:1}", "[1] 2", "nul", "\"", "\"\\", "\"\\u", "\xef\xbb\xbf{}", "[", "{\"a\":1,}"};
@@ -148,6 +212,9 @@ int main(void) {
     configs_have_arrays_bounds_and_defaults();
     states_may_be_bytes();
     states_are_merged_and_retracted_pair_by_pair();
+    an_aggregate_of_no_groups_has_all_its_columns();
+    whole_numbers_fit_or_are_told();
+    last_words_name_the_place_and_what_failed_before();
     json_is_that_of_the_standard();
     numbers_are_exact_to_64_bits();
     memory_of_a_call_is_given_back();

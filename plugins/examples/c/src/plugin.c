@@ -2,4 +2,4 @@
 #include "examples.h"
 
 MS_PLUGIN("examples-c", "0.1.0", "The example operators, in C.", &split_words, &currency, &json_pick, &mean, &sessions,
-          &hostile);
+          &hostile, &hostile_sum, &hostile_keyed);

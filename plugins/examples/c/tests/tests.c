@@ -103,21 +103,69 @@ static void sessions_open_join_and_end(void) {
                "config.gap_ms is 0: every row would be a session");
 }
 
-static const char *hostile_error(const char *deed) {
+#define BAD_ROWS "{\"t\":\"a\"}\n{\"t\":null}\n{\"t\":\"c\"}"
+
+static ms_test hostile_does(const char *deed) {
     static char config[64];
     snprintf(config, sizeof config, "{\"do\":\"%s\",\"column\":\"t\"}", deed);
-    return ms_test_transform("hostile", config, "t utf8?", "{\"t\":\"a\"}\n{\"t\":\"b\"}").error;
+    return ms_test_transform("hostile", config, "t utf8?", BAD_ROWS);
 }
 
 static void mistakes_are_errors_that_name_the_place(void) {
-    ms_test_is(hostile_error("nothing"), NULL);
-    ms_test_is(hostile_error("uneven"),
-               "operator `hostile`: column `t`, row 1: the output column has 1 rows, but the rows kept has 2");
-    ms_test_is(hostile_error("null"),
-               "operator `hostile`: column `out`, row 0: a null, but the output schema says that the column has none");
-    ms_test_is(hostile_error("overflow"),
-               "operator `hostile`: column `out`, row 0: overflow: 9223372036854775808 does not fit an int64");
-    ms_test_is(hostile_error("wrong-type"), "operator `hostile`: column `out`, row 0: text was pushed into a column of int64");
+    ms_test_is(hostile_does("nothing").error, NULL);
+    ms_test_is(hostile_does("throw").error, NULL);
+    ms_test_is(hostile_does("uneven").error,
+               "operator `hostile`: column `t`, row 2: the output column has 2 rows, but the rows kept are 3");
+    ms_test_is(hostile_does("null").error,
+               "operator `hostile`: column `out`, row 2: a null, but the output schema says that the column has none");
+    ms_test_is(hostile_does("overflow").error,
+               "operator `hostile`: column `out`, row 2: overflow: 9223372036854775808 does not fit an int64");
+    ms_test_is(hostile_does("wrong-type").error, "operator `hostile`: column `out`, row 0: text was pushed into a column of int64");
+    ms_test_is(hostile_does("sing").error, "config.do is `sing`, which it cannot be; did you mean `spin`?");
+}
+
+static void what_is_told_is_heard(void) {
+    ms_test_heard();
+    ms_test ran = hostile_does("tell");
+    ms_test_is(ran.rows, BAD_ROWS "\n");
+    ms_test_is(ms_test_heard(), "log 3 rows\ncount told 3\nobserve share 0.5\n");
+}
+
+static ms_test hostile_sum_does(const char *deed) {
+    static char config[64];
+    snprintf(config, sizeof config, "{\"do\":\"%s\",\"column\":\"t\"}", deed);
+    return ms_test_aggregate("hostile-sum", config, "t utf8?, k utf8", "{\"t\":\"a\",\"k\":\"x\"}\n{\"t\":null,\"k\":\"y\"}\n{\"t\":\"c\",\"k\":\"x\"}", "k");
+}
+
+static void a_hostile_sum_counts_or_names_the_output_row(void) {
+    ms_test_is(hostile_sum_does("nothing").rows, "{\"n\":2}\n{\"n\":1}\n");
+    ms_test_is(hostile_sum_does("throw").error, NULL);
+    ms_test_is(hostile_sum_does("null").error,
+               "operator `hostile-sum`: column `n`, row 0: a null, but the output schema says that the column has none");
+    ms_test_is(hostile_sum_does("overflow").error,
+               "operator `hostile-sum`: column `n`, row 0: overflow: 9223372036854775808 does not fit an int64");
+}
+
+static ms_test hostile_keyed_does(const char *deed, int64_t watermark, const char *rows) {
+    static char config[64];
+    snprintf(config, sizeof config, "{\"do\":\"%s\",\"column\":\"t\",\"time\":\"at\"}", deed);
+    ms_test_is(ms_test_keyed("hostile-keyed", config, "t utf8?, at timestamp?, k utf8", "k").error, NULL);
+    return ms_test_turn(watermark, rows);
+}
+
+static void a_hostile_keyed_counts_or_names_the_output_row(void) {
+    const char *rows = "{\"t\":\"a\",\"at\":5,\"k\":\"x\"}\n{\"t\":null,\"at\":null,\"k\":\"y\"}\n{\"t\":\"c\",\"at\":7,\"k\":\"x\"}";
+    const char *counts = "{\"k\":\"x\",\"n\":1}\n{\"k\":\"y\",\"n\":1}\n{\"k\":\"x\",\"n\":2}\n";
+    ms_test_is(hostile_keyed_does("nothing", 0, rows).rows, counts);
+    ms_test_is(ms_test_states() == 2 ? "two" : "other", "two");
+    ms_test_is(hostile_keyed_does("throw", 0, rows).rows, counts);
+    /* No timer of the row without a time, and that of `x` is not due yet. */
+    ms_test_is(hostile_keyed_does("throw-timer", 0, rows).rows, counts);
+    ms_test_is(ms_test_turn(1006, "").error, NULL);
+    ms_test_is(hostile_keyed_does("null", 0, rows).error,
+               "operator `hostile-keyed`: column `n`, row 0: a null, but the output schema says that the column has none");
+    ms_test_is(hostile_keyed_does("overflow", 0, rows).error,
+               "operator `hostile-keyed`: column `n`, row 0: overflow: 9223372036854775808 does not fit an int64");
 }
 
 int main(void) {
@@ -130,6 +178,9 @@ int main(void) {
     means_are_by_group();
     sessions_open_join_and_end();
     mistakes_are_errors_that_name_the_place();
+    what_is_told_is_heard();
+    a_hostile_sum_counts_or_names_the_output_row();
+    a_hostile_keyed_counts_or_names_the_output_row();
     puts("all tests passed");
     return 0;
 }

@@ -2,4 +2,4 @@
 #include "operators.hpp"
 
 MS_PLUGIN("examples-cpp", "0.1.0", "The example operators, in C++.", &split_words, &currency, &json_pick, &mean,
-          &sessions, &hostile);
+          &sessions, &hostile, &hostile_sum, &hostile_keyed);

@@ -1,4 +1,4 @@
-//! The example operators in Zig, over the C kit as `zig translate-c` reads it. One of the six is C: a plugin may
+//! The example operators in Zig, over the C kit as `zig translate-c` reads it. One of them is C: a plugin may
 //! have operators of both.
 const ms = @import("ms");
 
@@ -9,6 +9,8 @@ const operators = [_][*c]const ms.ms_operator{
     &@import("mean.zig").operator,
     &@import("sessions.zig").operator,
     &@import("hostile.zig").operator,
+    &@import("hostile_sum.zig").operator,
+    &@import("hostile_keyed.zig").operator,
 };
 
 extern const json_pick: ms.ms_operator;

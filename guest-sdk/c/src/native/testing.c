@@ -1,6 +1,6 @@
 /* The host of native tests: rows from JSON and to JSON, states and timers kept in between. */
 #include "millstream_testing.h"
-#include "core.h"
+#include "../core.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Between the generated bindings and the kit. Their columns have the layout of ours, so that nothing is
  * copied: the buffers that the host wrote are what an operator reads, and those of builders are what it gets. */
-#include "../bindings/plugin.h"
-#include "core.h"
+#include "../../bindings/plugin.h"
+#include "../core.h"
 
 #include <stdlib.h>
 
@@ -13,12 +13,28 @@ static ms_text text(const plugin_string_t *string) {
     return words;
 }
 
-/* The host frees strings that it gets: it needs copies of its own. */
-static void give(plugin_string_t *string, ms_text words) { plugin_string_dup_n(string, words.data, words.len); }
+/* The host frees strings that it gets: it needs copies of its own. Without memory for one it is empty, and the call
+ * has failed. */
+static void give(plugin_string_t *string, ms_text words) {
+    ms_raw copy = ms_raw_of(words.data, words.len);
+    string->ptr = copy.data;
+    string->len = copy.len;
+}
 
+/* The same for a list of values that are all zero. */
+static void *give_list(size_t count, size_t size) {
+    void *list = count == 0 ? NULL : calloc(count, size);
+    if (list == NULL && count > 0) ms_fail("there is no memory for %zu values", count);
+    return list;
+}
+
+/* Without memory even for the failure, it is among the last words. */
 static bool answer(bool good, plugin_string_t *err) {
-    if (!good) give(err, ms_failure());
-    return good;
+    if (good) return true;
+    ms_text failure = ms_failure();
+    give(err, failure);
+    if (err->len != failure.len) ms_abort();
+    return false;
 }
 
 static ms_raw_column column(const millstream_plugin_data_column_t *given) {
@@ -45,6 +61,19 @@ static ms_clock clock_of(const millstream_plugin_data_clock_t *told) {
     return clock;
 }
 
+/* ---- Memory that the host asks for ---- */
+
+/* In place of the bindings' own: that one aborts, which would write on stderr, and while the host hands over what a
+ * call is given, nothing outside may be called. */
+__attribute__((__export_name__("cabi_realloc")))
+void *cabi_realloc(void *old, size_t old_size, size_t align, size_t new_size) {
+    (void)old_size;
+    if (new_size == 0) return (void *)align;
+    void *memory = realloc(old, new_size);
+    if (memory == NULL) __builtin_trap();
+    return memory;
+}
+
 /* ---- Catalog ---- */
 
 void exports_millstream_plugin_catalog_describe(exports_millstream_plugin_catalog_description_t *ret) {
@@ -53,9 +82,9 @@ void exports_millstream_plugin_catalog_describe(exports_millstream_plugin_catalo
     give(&ret->name, ms_text_of(plugin->name));
     give(&ret->version, ms_text_of(plugin->version));
     give(&ret->summary, ms_text_of(plugin->summary));
+    ret->operators.ptr = give_list(plugin->operator_count, sizeof *ret->operators.ptr);
     ret->operators.len = plugin->operator_count;
-    ret->operators.ptr = calloc(plugin->operator_count + 1, sizeof *ret->operators.ptr);
-    for (size_t i = 0; i < plugin->operator_count; i++) {
+    for (size_t i = 0; i < plugin->operator_count && !ms_failed(); i++) {
         const ms_operator *operator_ = plugin->operators[i];
         exports_millstream_plugin_catalog_operator_t *told = &ret->operators.ptr[i];
         give(&told->name, ms_text_of(operator_->name));
@@ -64,14 +93,16 @@ void exports_millstream_plugin_catalog_describe(exports_millstream_plugin_catalo
         give(&told->config_schema, ms_config_schema(operator_));
         told->retracts = operator_->retract != NULL;
     }
+    /* A description cannot be an error. */
+    if (ms_failed()) ms_abort();
 }
 
 /* ---- Opening ---- */
 
 /* Columns of types that the kit does not know could be kept by nobody, so the error says which one it is. */
 static bool read_schema(const exports_millstream_plugin_transform_list_field_t *fields, ms_schema *schema) {
-    ms_field *read = calloc(fields->len + 1, sizeof *read);
-    if (read == NULL) abort();
+    ms_field *read = give_list(fields->len, sizeof *read);
+    if (ms_failed()) return false;
     schema->fields = read;
     schema->count = fields->len;
     for (size_t i = 0; i < fields->len; i++) {
@@ -86,6 +117,16 @@ static bool read_schema(const exports_millstream_plugin_transform_list_field_t *
     return true;
 }
 
+static void give_schema(exports_millstream_plugin_transform_list_field_t *to, const ms_schema *schema) {
+    to->ptr = give_list(schema->count, sizeof *to->ptr);
+    to->len = to->ptr == NULL ? 0 : schema->count;
+    for (size_t i = 0; i < schema->count && !ms_failed(); i++) {
+        give(&to->ptr[i].name, schema->fields[i].name);
+        give(&to->ptr[i].data_type, ms_text_of(ms_type_format(schema->fields[i].type)));
+        to->ptr[i].nullable = schema->fields[i].nullable;
+    }
+}
+
 static bool open_any(ms_kind kind, plugin_string_t *name, plugin_string_t *config,
                      exports_millstream_plugin_transform_list_field_t *keys,
                      exports_millstream_plugin_transform_list_field_t *input,
@@ -95,13 +136,9 @@ static bool open_any(ms_kind kind, plugin_string_t *name, plugin_string_t *confi
     bool good = (keys == NULL || read_schema(keys, &key_schema)) && read_schema(input, &input_schema) &&
                 ms_core_open(kind, text(name), text(config), key_schema, input_schema, &output);
     if (good) {
-        ret->len = output.count;
-        ret->ptr = calloc(output.count + 1, sizeof *ret->ptr);
-        for (size_t i = 0; i < output.count; i++) {
-            give(&ret->ptr[i].name, output.fields[i].name);
-            give(&ret->ptr[i].data_type, ms_text_of(ms_type_format(output.fields[i].type)));
-            ret->ptr[i].nullable = output.fields[i].nullable;
-        }
+        give_schema(ret, &output);
+        good = !ms_failed();
+        if (!good) exports_millstream_plugin_transform_list_field_free(ret);
     }
     free((void *)(uintptr_t)key_schema.fields);
     free((void *)(uintptr_t)input_schema.fields);
@@ -136,14 +173,15 @@ bool exports_millstream_plugin_keyed_open(plugin_string_t *name, plugin_string_t
 
 /* ---- Running ---- */
 
-static void give_rejections(exports_millstream_plugin_transform_list_rejection_t *to, ms_rejections *from) {
-    to->len = from->count;
-    to->ptr = from->count == 0 ? NULL : calloc(from->count, sizeof *to->ptr);
-    for (size_t i = 0; i < from->count; i++) {
+static bool give_rejections(exports_millstream_plugin_transform_list_rejection_t *to, ms_rejections *from) {
+    to->ptr = give_list(from->count, sizeof *to->ptr);
+    to->len = to->ptr == NULL ? 0 : from->count;
+    for (size_t i = 0; i < from->count && !ms_failed(); i++) {
         to->ptr[i].row = from->list[i].row;
         give(&to->ptr[i].reason, from->list[i].reason);
     }
     free(from->list);
+    return !ms_failed();
 }
 
 bool exports_millstream_plugin_transform_process(millstream_plugin_data_clock_t *clock,
@@ -156,7 +194,8 @@ bool exports_millstream_plugin_transform_process(millstream_plugin_data_clock_t 
     bool good = ms_core_process(&told, &given, &made, &rejected);
     if (good) {
         give_batch(&ret->batch, &made);
-        give_rejections(&ret->rejected, &rejected);
+        good = give_rejections(&ret->rejected, &rejected);
+        if (!good) exports_millstream_plugin_transform_output_free(ret);
     }
     return answer(good, err);
 }
@@ -213,7 +252,8 @@ bool exports_millstream_plugin_keyed_process(millstream_plugin_data_clock_t *clo
         give_column(&ret->states, &made.states);
         ret->timers.ptr = (exports_millstream_plugin_keyed_timer_t *)(void *)made.timers;
         ret->timers.len = made.timer_count;
-        give_rejections((exports_millstream_plugin_transform_list_rejection_t *)(void *)&ret->rejected, &made.rejected);
+        good = give_rejections((exports_millstream_plugin_transform_list_rejection_t *)(void *)&ret->rejected, &made.rejected);
+        if (!good) exports_millstream_plugin_keyed_outcome_free(ret);
     }
     plugin_list_u8_free(&turn->row_keys);
     exports_millstream_plugin_keyed_list_timer_free(&turn->due);
