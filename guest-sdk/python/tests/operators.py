@@ -55,17 +55,26 @@ class Broken:
     how: str
 
 
+def refuse():
+    """For places where no statement can be."""
+    raise ms.OperatorError("refused")
+
+
 @ms.transform("broken", config=Broken)
 def broken(config, input):
     """Fails in every way."""
     ways = {
         "short": lambda batch, out: out.__setitem__("n", [1]),
+        "long": lambda batch, out: out.__setitem__("n", [1, 2, 3]),
+        "short of kept": lambda batch, out: (out.keep(batch, [0, 0, 1]), out.__setitem__("n", [1, 2])),
         "not set": lambda batch, out: None,
         "unknown": lambda batch, out: out.__setitem__("m", [1, 2]),
         "raise": lambda batch, out: 1 // 0,
         "loop": lambda batch, out: [10 // n for n in batch["n"]],
         "two loops": lambda batch, out: [a // b for a, b in zip(batch["m"], batch["n"])],
         "rows": lambda batch, out: [10 // row["n"] for row in batch.rows()],
+        "break": lambda batch, out: next(iter(batch["n"])) and 1 // 0,
+        "refuse": lambda batch, out: [refuse() for _ in batch["n"]],
         "after a loop": lambda batch, out: [n for n in batch["n"]] and batch["none"],
         "null": lambda batch, out: out.__setitem__("n", [1, None]),
         "overflow": lambda batch, out: out.__setitem__("n", [1, 2**63]),
@@ -77,6 +86,17 @@ def broken(config, input):
         "exit": lambda batch, out: sys.exit("bye"),
     }
     return ms.Schema([ms.Field("n", ms.int64, nullable=False)]), ways[config.how]
+
+
+@ms.transform("two-columns")
+def two_columns(input):
+    """Two columns of lengths of their own: those that the first row says."""
+
+    def process(batch, out):
+        out.flat()
+        out["a"], out["b"] = ([0] * count for count in (batch["a"][0], batch["b"][0]))
+
+    return ms.Schema.of(a=ms.int64, b=ms.int64), process
 
 
 @ms.aggregate("longest")

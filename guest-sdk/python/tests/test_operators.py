@@ -87,13 +87,19 @@ class Errors(unittest.TestCase):
     def test_every_failure_names_operator_column_and_row(self):
         rows = [{"n": 1, "m": 1, "s": "a"}, {"n": 0, "m": 2, "s": "b"}]
         for how, message in {
-            "short": "the output column `n` has 1 values, not 2 (`out.flat()` allows other numbers of rows)",
+            "short": "column `n`, row 1: no value: the column has 1 values, not 2 "
+            "(`out.flat()` allows other numbers of rows)",
+            "long": "column `n`, row 2: a value too many: the column has 3 values, not 2 "
+            "(`out.flat()` allows other numbers of rows)",
+            "short of kept": "column `n`, row 2: no value: the column has 2 values, not 3",
             "not set": "the output column `n` was not set",
             "unknown": "there is no output column `m`: `open` promised Schema(n int64)",
             "raise": r"ZeroDivisionError: .* \(operators.py, line \d+, in <lambda>\)",
-            "loop": r"column `n`, row 1: ZeroDivisionError: .* \(operators.py, line \d+, in .*\)",
-            "two loops": r"columns `n`, `m`, row 1: ZeroDivisionError: .*",
-            "rows": r"row 1: ZeroDivisionError: .*",
+            "loop": r"ZeroDivisionError: .* \(operators.py, line \d+, in .*; last read: column `n`, row 1\)",
+            "two loops": r"ZeroDivisionError: .*; last read: columns `n`, `m`, row 1\)",
+            "rows": r"ZeroDivisionError: .*; last read: row 1\)",
+            "break": r"ZeroDivisionError: .*; last read: column `n`, row 0\)",
+            "refuse": "refused (last read: column `n`, row 0)",
             "after a loop": "there is no column `none`; there are `n`, `m`, `s`",
             "null": "column `n`, row 1: null, but the column is not nullable",
             "overflow": "column `n`, row 1: 9223372036854775808 is too large for int64",
@@ -111,30 +117,19 @@ class Errors(unittest.TestCase):
                 else:
                     self.assertEqual(told, f"operator `broken`: {message}")
 
-    def test_an_aggregate_names_the_row(self):
-        batches = [[{"k": 1, "text": "a"}, {"k": 1, "text": "x!"}]]
-        told = self.refused(lambda: testing.aggregate("longest", batches, ["k"]))
-        self.assertRegex(told, r"^operator `longest`: row 1: TypeError: .* \(operators.py, line \d+, in .*\)$")
-
-    def test_an_aggregate_over_columns_names_column_and_row(self):
-        batches = [[{"k": 1, "n": 2**62}, {"k": 1, "n": 2**62}]]
-        told = self.refused(lambda: testing.aggregate("sum", batches, ["k"]))
-        self.assertRegex(told, r"^operator `sum`: column `n`, row 1: OverflowError: .*")
+    def test_columns_of_unequal_length_are_told_with_the_first_row_without_a_value(self):
+        for a, b, message in [
+            (3, 2, "column `b`, row 2: no value: the column has 2 values, not 3"),
+            (0, 1, "column `a`, row 0: no value: the column has 0 values, not 1"),
+        ]:
+            with self.subTest(message):
+                told = self.refused(lambda a=a, b=b: testing.transform("two-columns", [{"a": a, "b": b}]))
+                self.assertEqual(told, f"operator `two-columns`: {message}")
 
     def test_what_is_added_for_good_cannot_be_taken_out(self):
         batches = [[{"k": 1, "text": "a"}]]
         told = self.refused(lambda: testing.aggregate("longest", batches, ["k"], retracted=batches))
         self.assertIn("there is no `retract`", told)
-
-    def test_a_keyed_operator_names_the_row_or_the_output_column(self):
-        keeper = testing.Keeper("silent", ["k"], {"k": ms.utf8, "at": ms.timestamp})
-        told = self.refused(lambda: keeper.turn([{"k": "a", "at": 1}, {"k": "a", "at": -1}]))
-        self.assertEqual(told, "operator `silent`: row 1: there is no output column `until`")
-        told = self.refused(lambda: keeper.turn([{"k": "a", "at": 2**62 + 1}]))
-        self.assertIn("row 0: a timer cannot be set to 18446744073709551620", told)
-        keeper.timers[("b",)] = 1
-        told = self.refused(lambda: keeper.advance(5))
-        self.assertEqual(told, "operator `silent`: column `since`, row 0: null, but the column is not nullable")
 
     def test_a_state_that_json_does_not_know_is_told(self):
         with self.assertRaisesRegex(ms.OperatorError, "a state is nothing that JSON knows: Object of type set"):

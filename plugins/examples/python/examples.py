@@ -5,6 +5,8 @@ import millstream as ms
 
 import currency
 import hostile
+import hostile_keyed
+import hostile_sum
 import json_pick
 import mean
 import sessions
@@ -12,4 +14,6 @@ import split_words
 
 ms.describe("examples-python", "0.1.0", "The example operators, in Python.")
 
-__all__ = ["currency", "hostile", "json_pick", "mean", "sessions", "split_words"]
+__all__ = [
+    "currency", "hostile", "hostile_keyed", "hostile_sum", "json_pick", "mean", "sessions", "split_words",
+]

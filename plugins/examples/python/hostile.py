@@ -1,5 +1,7 @@
 """`hostile`: does what operators must not do, for tests of the host and of the kit."""
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,7 +16,9 @@ NUMBERS = ms.Schema([ms.Field("out", ms.int64, nullable=False)])
 class Hostile:
     """What to do."""
 
-    do: Literal["nothing", "throw", "spin", "grow", "uneven", "null", "overflow", "wrong-type"]
+    do: Literal[
+        "nothing", "throw", "recurse", "spin", "grow", "fatal", "tell", "uneven", "null", "overflow", "wrong-type"
+    ]
     column: str = field(metadata={"help": "A text column; with `throw`, the text `bad` in it is what breaks."})
 
 
@@ -39,6 +43,11 @@ def throw(batch, out, column):
     out.keep(batch)
 
 
+def recurse(batch, out, column):
+    """Calls itself without end."""
+    return 1 + recurse(batch, out, column)
+
+
 def spin(batch, out, column):
     """Never ends."""
     while True:
@@ -50,6 +59,20 @@ def grow(batch, out, column):
     pieces = []
     while True:
         pieces.append(bytes(1 << 20))
+
+
+def fatal(batch, out, column):
+    """Dies in a way that no `except` sees."""
+    print("the end", file=sys.stderr, flush=True)
+    os.abort()
+
+
+def tell(batch, out, column):
+    """Passes rows through and tells how many."""
+    ms.log(f"{len(batch)} rows")
+    ms.count("told", len(batch))
+    ms.observe("share", 0.5)
+    out.keep(batch)
 
 
 def uneven(batch, out, column):
@@ -76,8 +99,11 @@ def wrong_type(batch, out, column):
 WAYS: dict[str, Callable[[ms.Batch, ms.Output, str], None]] = {
     "nothing": nothing,
     "throw": throw,
+    "recurse": recurse,
     "spin": spin,
     "grow": grow,
+    "fatal": fatal,
+    "tell": tell,
     "uneven": uneven,
     "null": null,
     "overflow": overflow,

@@ -10,8 +10,8 @@ from .columns import Batch, Buffers
 from .errors import OperatorError
 from .opened import Opened, checked
 from .output import Output
-from .states import States, buffers_of, decode, encode
-from .types import Schema
+from .states import NewStates, States, buffers_of, decode, encode
+from .types import Field, Schema
 
 
 class OpenAggregate(Opened):
@@ -25,59 +25,74 @@ class OpenAggregate(Opened):
 
     def accumulate(self, states: States, groups: Sequence[int], batch: Batch) -> Buffers:
         """Adds rows; `groups` says to which state each row belongs."""
-        with self.told(batch):
-            if self._is_columnar:
-                return buffers_of(self.made.accumulate(states, groups, batch), len(states))
-            add = self.made.add
-            changed = [self._decoded(state) for state in states.to_list()]
+        if self._is_columnar:
+            with self.told(reading=batch):
+                answer = self.made.accumulate(states, groups, batch)
+            return self._buffers(answer, len(states))
+        changed = self.each("state {}".format, self._decoded, states.to_list())
+        add = self.made.add
+        with self.told(batch.place):
             for group, row in zip(groups, batch.rows()):
                 changed[group] = add(changed[group], row)
-        with self.told():
-            return buffers_of([encode(state) for state in changed], len(states))
+        return self._buffers(self.each("state {}".format, encode, changed), len(states))
 
     def merge(self, left: States, right: States) -> Buffers:
         """Adds the states of the right to those of the left, pairwise."""
-        return self._pairwise(self.made.merge, left, right)
+        return self._pairwise("merge", left, right)
 
     def retract(self, left: States, right: States) -> Buffers:
         """Takes the states of the right out of those of the left, pairwise: the inverse of `merge`."""
         with self.told():
             if not hasattr(self.made, "retract"):
                 raise OperatorError("what was added cannot be taken out again: there is no `retract`")
-        return self._pairwise(self.made.retract, left, right)
+        return self._pairwise("retract", left, right)
 
     def finish(self, states: States) -> tuple[int, list[Buffers]]:
         """One row a state."""
         out = Output(self.output, len(states))
-        with self.told():
-            if self._is_columnar:
+        if self._is_columnar:
+            with self.told(lambda: "finish"):
                 self.made.finish(states, out)
-            else:
-                rows = [self.made.finish(self._decoded(state)) for state in states.to_list()]
-                for place, field in enumerate(self.output):
-                    out[field.name] = [_cell(row, place, field.name) for row in rows]
+        else:
+            rows = self.each("finish, state {}".format, self._finished, states.to_list())
+            for place, field in enumerate(self.output):
+                out[field.name] = [row[place] for row in rows]
+        with self.told():
             return out.finish()
 
     def _decoded(self, state: bytes | None) -> Any:
         return self.made.new() if state is None else decode(state)
 
-    def _pairwise(self, change: Any, left: States, right: States) -> Buffers:
+    def _finished(self, state: bytes | None) -> tuple[Any, ...]:
+        return _cells(self.made.finish(self._decoded(state)), self.output.fields)
+
+    def _pairwise(self, name: str, left: States, right: States) -> Buffers:
+        change = getattr(self.made, name)
+        if self._is_columnar:
+            with self.told(lambda: name):
+                answer = change(left, right)
+            return self._buffers(answer, len(left))
+
+        def changed(one: bytes | None, other: bytes | None) -> bytes | None:
+            return one if other is None else encode(change(self._decoded(one), decode(other)))
+
+        made = self.each(f"{name}, state {{}}".format, changed, left.to_list(), right.to_list())
+        return self._buffers(made, len(left))
+
+    def _buffers(self, states: NewStates, count: int) -> Buffers:
         with self.told():
-            if self._is_columnar:
-                return buffers_of(change(left, right), len(left))
-            changed = []
-            for one, other in zip(left.to_list(), right.to_list()):
-                if other is None:
-                    changed.append(one)
-                else:
-                    changed.append(encode(change(self._decoded(one), decode(other))))
-            return buffers_of(changed, len(left))
+            return buffers_of(states, count)
 
 
-def _cell(row: Any, place: int, name: str) -> Any:
+def _cells(row: Any, fields: tuple[Field, ...]) -> tuple[Any, ...]:
+    """A result as one value a column: a tuple, a dict, or the same value for all."""
+    if not isinstance(row, (tuple, dict)):
+        return (row,) * len(fields)
     if isinstance(row, dict):
-        return row.get(name)
-    return row[place] if isinstance(row, tuple) else row
+        return tuple(row.get(field.name) for field in fields)
+    if len(row) != len(fields):
+        raise OperatorError(f"the result has {len(row)} values, not {len(fields)}")
+    return row
 
 
 def groups_of(data: bytes) -> memoryview:

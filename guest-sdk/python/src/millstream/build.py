@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 from .registry import PLUGIN
@@ -76,9 +78,19 @@ def _run(arguments: list[str]) -> None:
     except OSError as error:
         raise BuildError(f"componentize-py cannot be run: {error}") from error
     if "No module named 'componentize_py'" in done.stderr:
-        raise BuildError("componentize-py is missing: pip install 'millstream-plugin[build]'")
+        raise BuildError(f"componentize-py is missing: {_installs()}")
     if done.returncode != 0:
         raise BuildError(f"componentize-py says:\n{done.stderr.split('Stack backtrace:')[0].strip()}")
+
+
+def _installs() -> str:
+    """The command that installs it for the Python that runs this, in the version that goes with this kit."""
+    try:
+        needed = metadata.requires("millstream-plugin") or []
+    except metadata.PackageNotFoundError:
+        needed = []  # The kit is not installed, but on the path.
+    found = [one.split(";")[0].strip() for one in needed if one.startswith("componentize-py")]
+    return shlex.join([sys.executable, "-m", "pip", "install", *(found or ["componentize-py"])])
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 from .columns import Buffers, Column, bits
-from .errors import ColumnError
+from .errors import ColumnError, shown
+from .native import native
 from .types import Field, boolean, utf8
 
 # Offsets have 32 bits with a sign.
@@ -68,14 +70,21 @@ def _numbers(field: Field, code: str, values: Sequence[Any]) -> Buffers:
         values = values.tolist()
     try:
         # Without nulls, which most columns are, this is all.
-        return b"", b"", array(code, values).tobytes()
-    except (TypeError, OverflowError):
+        return b"", b"", _numbers_of(code, values)
+    except (struct.error, OverflowError):
         values = list(values)
     validity = _validity(field, values)
     try:
-        return validity, b"", array(code, [0 if value is None else value for value in values]).tobytes()
-    except (TypeError, OverflowError):
+        return validity, b"", _numbers_of(code, [0 if value is None else value for value in values])
+    except (struct.error, OverflowError):
         raise _wrong_number(field, code, values) from None
+
+
+def _numbers_of(code: str, values: Sequence[Any]) -> bytes:
+    if native and (packed := native.pack(code, values if isinstance(values, list) else list(values))) is not None:
+        return packed
+    # `array` parses each value as if it were the arguments of a function.
+    return struct.pack(f"{len(values)}{code}", *values)
 
 
 def _wrong_number(field: Field, code: str, values: Sequence[Any]) -> ColumnError:
@@ -85,46 +94,34 @@ def _wrong_number(field: Field, code: str, values: Sequence[Any]) -> ColumnError
         try:
             array(code, [value])
         except TypeError:
-            return ColumnError(field.name, row, f"{_shown(value)} is no {field.type}")
+            return ColumnError(field.name, row, f"{shown(value)} is no {field.type}")
         except OverflowError:
-            return ColumnError(field.name, row, f"{_shown(value)} is too large for {field.type}")
+            return ColumnError(field.name, row, f"{shown(value)} is too large for {field.type}")
     return ColumnError(field.name, None, f"the values are no {field.type}")
-
-
-def _shown(value: object) -> str:
-    """A value in a message, which has to be short."""
-    try:
-        text = repr(value)
-    except ValueError:
-        # An int with thousands of digits has no text.
-        return f"an int of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
-    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 def _booleans(field: Field, values: Sequence[Any]) -> Buffers:
     values = list(values)
     for row, value in enumerate(values):
         if value is not None and not isinstance(value, bool):
-            raise ColumnError(field.name, row, f"{_shown(value)} is no boolean")
+            raise ColumnError(field.name, row, f"{shown(value)} is no boolean")
     return _validity(field, values), b"", packed(values)
 
 
 def _texts(field: Field, values: Sequence[Any]) -> Buffers:
     values = values if isinstance(values, list) else list(values)
+    # Nothing comes where a value is no text: then what is below finds out which one.
+    if field.type is utf8 and native and (built := native.build(values)):
+        offsets, data, has_nulls = built
+        return _validity(field, values) if has_nulls else b"", offsets, data
     nothing: Any = "" if field.type is utf8 else b""
-    validity = b""
-    try:
-        data = nothing.join(values)
-    except TypeError:
-        validity = _validity(field, values)
+    validity = _validity(field, values)
+    if validity:
         values = [nothing if value is None else value for value in values]
-        data = _joined(field, nothing, values)
+    data = _joined(field, nothing, values)
     if isinstance(data, str):
-        if data.isascii():
-            data = data.encode("ascii")
-        else:
-            values = _encoded(field, values)
-            data = b"".join(values)
+        values = _encoded(field, values)
+        data = b"".join(values)
     if len(data) > _BYTES_MAX:
         raise ColumnError(field.name, None, f"{len(data)} bytes in one column of a batch; 2 GiB is the most")
     return validity, array("i", accumulate(map(len, values), initial=0)).tobytes(), data
@@ -137,7 +134,7 @@ def _joined(field: Field, nothing: Any, values: list[Any]) -> Any:
         # Bytes join with all that is like bytes.
         wanted = str if nothing == "" else (bytes, bytearray, memoryview)
         row = next(row for row, value in enumerate(values) if not isinstance(value, wanted))
-        raise ColumnError(field.name, row, f"{_shown(values[row])} is no {field.type}") from None
+        raise ColumnError(field.name, row, f"{shown(values[row])} is no {field.type}") from None
 
 
 def _encoded(field: Field, values: list[str]) -> list[bytes]:
@@ -146,5 +143,5 @@ def _encoded(field: Field, values: list[str]) -> list[bytes]:
         try:
             encoded.append(value.encode())
         except UnicodeEncodeError:
-            raise ColumnError(field.name, row, f"{_shown(value)} has half a character (a lone surrogate)") from None
+            raise ColumnError(field.name, row, f"{shown(value)} has half a character (a lone surrogate)") from None
     return encoded

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import OperatorError, placed
+from .native import native
 from .types import DataType, Field, Schema, boolean, utf8
 
 # Validity, offsets and values of a column.
@@ -104,7 +105,7 @@ class Column(Sequence[Any]):
         return self._list
 
     def row_at(self) -> int | None:
-        """The row at which an unfinished loop over this column is."""
+        """The row that a loop over this column read last, if it did not come to its end: it broke, or it was left."""
         # An iterator over a list tells its list and its next place, an exhausted one does not.
         state: tuple[Any, ...] = () if self._reading is None else self._reading.__reduce__()  # type: ignore[assignment]
         return state[2] - 1 if len(state) == 3 and state[2] > 0 else None
@@ -113,7 +114,7 @@ class Column(Sequence[Any]):
         kind = self.field.type
         made: list[Any]
         if kind.code:
-            made = self.values.tolist()
+            made = native.unpack(kind.code, self._buffers[2]) if native else self.values.tolist()
         elif kind is boolean:
             made = bits(self._buffers[2], self._rows)
         else:
@@ -122,14 +123,12 @@ class Column(Sequence[Any]):
         return made if valid is None else [value if is_valid else None for value, is_valid in zip(made, valid)]
 
     def _cut(self, kind: DataType) -> list[Any]:
-        offsets, data = self.offsets.tolist(), self._buffers[2]
-        if kind is not utf8:
-            return [data[start:end] for start, end in zip(offsets, offsets[1:])]
-        if data.isascii():
-            # Bytes and characters have the same places: one decoding for all.
-            text = data.decode("ascii")
-            return [text[start:end] for start, end in zip(offsets, offsets[1:])]
-        return [data[start:end].decode() for start, end in zip(offsets, offsets[1:])]
+        _, offsets, data = self._buffers
+        if kind is utf8 and native:
+            return native.cut(offsets, data)
+        places = self.offsets.tolist()
+        cut = [data[start:end] for start, end in zip(places, places[1:])]
+        return [text.decode() for text in cut] if kind is utf8 else cut
 
 
 class Batch:
@@ -161,9 +160,9 @@ class Batch:
         self._at = None
 
     def place(self) -> str:
-        """Where unfinished loops over rows or columns are, in words: there an exception came from."""
-        reading = {column.field.name: column.row_at() for column in self.columns if column.row_at() is not None}
-        if self._at is not None or not reading:
-            return placed([], self._at)
-        row = min(row for row in reading.values() if row is not None)
-        return placed([name for name, at in reading.items() if at == row], row)
+        """Where loops over rows or columns stand, in words: an exception broke out of them, or a `break` did."""
+        rows: dict[int, list[str]] = {} if self._at is None else {self._at: []}
+        for column in self.columns:
+            if (row := column.row_at()) is not None:
+                rows.setdefault(row, []).append(column.field.name)
+        return "; ".join(placed(names, row) for row, names in rows.items())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .builders import build
 from .columns import Batch, Buffers, Clock, Row
-from .errors import OperatorError, Reject
+from .errors import ColumnError, OperatorError, Reject, placed, shown
 from .opened import Opened, checked
 from .output import Output, Rejections, taken
-from .states import States, decode, encoded
+from .states import States, buffers_of, decode, decode_some, encode_some
 from .types import Schema
 
 _TIME_MIN, _TIME_MAX = -(1 << 63), (1 << 63) - 1
@@ -89,42 +89,62 @@ class OpenKeyed(Opened):
     def process(self, turn: Turn) -> Outcome:
         """A turn: the timers that are due, then the rows in their order."""
         writes = _Writes(turn.rows.clock, [field.name for field in self._own])
+        values = list(turn.keys.rows())
+
+        def place(number: int) -> str:
+            return _key(values[number])
+
+        states = self.each(place, decode_some, turn.states.to_list())
+        keys = [Key(number, *each, writes) for number, each in enumerate(zip(values, states))]
+        due = [number for number, _ in turn.due]
+        self.each(lambda nth: f"timer of {place(due[nth])}", lambda one: self._timer(keys[one[0]], one[1]), turn.due)
+        rejected = self._rows(keys, turn)
+        after = self.each(place, encode_some, [key.state for key in keys])
         with self.told():
-            states = [None if state is None else decode(state) for state in turn.states.to_list()]
-            values = list(turn.keys.rows())
-            keys = [Key(number, *each, writes) for number, each in enumerate(zip(values, states))]
-            for number, at in turn.due:
-                self._timer(keys[number], at)
-        with self.told(turn.rows):
-            rejected = list(self._rows(keys, turn))
-        with self.told():
-            made = Output(self._own, len(writes.emitted))
-            for name, column in writes.columns.items():
-                made[name] = column
-            rows, columns = made.finish()
+            rows, columns = self._written(writes, place)
             before = [build(key.field, taken(key, writes.emitted)) for key in turn.keys.columns]
-            after = encoded([key.state for key in keys])
-            return Outcome(rows, before + columns, after, sorted(writes.timers.items()), rejected)
+            states_after = buffers_of(after, len(keys))
+        return Outcome(rows, before + columns, states_after, sorted(writes.timers.items()), rejected)
 
     def migrate(self, version: str, states: States) -> Buffers:
         """States that an earlier version wrote, as this one wants them; as they are without `migrate`."""
         if not hasattr(self.made, "migrate"):
             return states.buffers
-        with self.told():
-            moved = [
-                None if state is None else self.made.migrate(version, decode(state)) for state in states.to_list()
-            ]
-            return encoded(moved)
+
+        def moved(state: bytes | None) -> bytes | None:
+            return None if state is None else encode_some(self.made.migrate(version, decode(state)))
+
+        return buffers_of(self.each("migrate, state {}".format, moved, states.to_list()), len(states))
 
     def _timer(self, key: Key, at: int) -> None:
         if not hasattr(self.made, "on_timer"):
             raise OperatorError("a timer is due, but there is no `on_timer`")
         self.made.on_timer(key, at)
 
-    def _rows(self, keys: list[Key], turn: Turn) -> Iterator[tuple[int, str]]:
-        on_row = self.made.on_row
-        for number, (key, row) in enumerate(zip(turn.row_keys, turn.rows.rows())):
-            try:
-                on_row(keys[key], row)
-            except Reject as why:
-                yield number, str(why)
+    def _rows(self, keys: list[Key], turn: Turn) -> Rejections:
+        on_row, number = self.made.on_row, None
+        rejected: Rejections = []
+        with self.told(lambda: placed([], number)):
+            for number, (key, row) in enumerate(zip(turn.row_keys, turn.rows.rows())):
+                try:
+                    on_row(keys[key], row)
+                except Reject as why:
+                    rejected.append((number, str(why)))
+        return rejected
+
+    def _written(self, writes: _Writes, place: Callable[[int], str]) -> tuple[int, list[Buffers]]:
+        made = Output(self._own, len(writes.emitted))
+        for name, column in writes.columns.items():
+            made[name] = column
+        try:
+            return made.finish()
+        except ColumnError as error:
+            # A row of output says nothing to whoever wrote `emit`; its key does.
+            if error.row is None:
+                raise
+            raise ColumnError(error.column, error.row, error.why, place(writes.emitted[error.row])) from None
+
+
+def _key(values: Row) -> str:
+    """A key in words, by its values."""
+    return " ".join(["key", ", ".join(f"`{name}` {shown(value)}" for name, value in values.items())]).rstrip()

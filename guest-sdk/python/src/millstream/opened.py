@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from . import config as configs
 from .columns import Batch
 from .errors import OperatorError, described
 from .registry import PLUGIN
 from .types import DataType, Schema
+
+Made = TypeVar("Made")
 
 
 def checked(output: Any) -> Schema:
@@ -34,10 +36,21 @@ class Opened:
             self.made = found.make(*(() if found.config is None else (read,)), *schemas)
 
     @contextmanager
-    def told(self, batch: Batch | None = None) -> Iterator[None]:
-        """What operator code lets go becomes one error that names the operator, the columns and the row."""
+    def told(self, place: Callable[[], str] = str, reading: Batch | None = None) -> Iterator[None]:
+        """What operator code lets go becomes one error that names the operator and the place.
+
+        `place` says what the operator was called for; `reading` is the batch that it loops over by itself.
+        """
         try:
             yield
         except BaseException as error:  # Also of `sys.exit()`, which would leave nothing to be read.
-            words = described(error, "" if batch is None else batch.place())
+            words = described(error, place(), "" if reading is None else reading.place())
             raise OperatorError(f"operator `{self.name}`: {words}") from error
+
+    def each(self, place: Callable[[int], str], call: Callable[..., Made], *columns: Iterable[Any]) -> list[Made]:
+        """What `call` makes of each, one after the other; `place` says in words where the n-th of them is."""
+        made: list[Made] = []
+        with self.told(lambda: place(len(made))):
+            for values in zip(*columns):
+                made.append(call(*values))
+        return made

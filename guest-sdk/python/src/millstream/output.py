@@ -9,7 +9,7 @@ from typing import Any
 
 from .builders import build
 from .columns import Batch, Buffers, Column
-from .errors import OperatorError
+from .errors import ColumnError, OperatorError
 from .types import Schema
 
 Rejections = list[tuple[int, str]]
@@ -88,17 +88,23 @@ class Output:
         return column if self._rows is None else taken(column, self._rows)
 
     def _count(self, columns: list[Sequence[Any]]) -> int:
-        is_own = self._is_flat or self._rows is not None
-        expected = self._input_rows
         if self._rows is not None:
             expected = len(self._rows)
         elif self._is_flat:
-            expected = len(columns[0]) if columns else 0
+            expected = max(map(len, columns), default=0)
+        else:
+            expected = self._input_rows
         for field, values in zip(self._schema, columns):
             if len(values) != expected:
-                hint = "" if is_own else " (`out.flat()` allows other numbers of rows)"
-                raise OperatorError(f"the output column `{field.name}` has {len(values)} values, not {expected}{hint}")
+                raise self._uneven(field.name, len(values), expected)
         return expected
+
+    def _uneven(self, name: str, count: int, expected: int) -> ColumnError:
+        what = "no value" if count < expected else "a value too many"
+        is_own = self._is_flat or self._rows is not None
+        hint = "" if is_own else " (`out.flat()` allows other numbers of rows)"
+        # The first row without a value, or the first value without a row.
+        return ColumnError(name, min(count, expected), f"{what}: the column has {count} values, not {expected}{hint}")
 
 
 def taken(column: Column, rows: list[int]) -> Sequence[Any]:

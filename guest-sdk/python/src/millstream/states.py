@@ -23,12 +23,22 @@ def encode(state: object) -> bytes:
         raise OperatorError(f"a state is nothing that JSON knows: {error}") from None
 
 
+def encode_some(state: object) -> bytes | None:
+    """A state of a key as bytes; None stays none."""
+    return None if state is None else encode(state)
+
+
 def decode(data: bytes) -> Any:
     """The state that these bytes are."""
     try:
         return json.loads(data)
     except ValueError as error:
         raise OperatorError(f"a state is not what this kit writes ({error}): give it `migrate`") from None
+
+
+def decode_some(data: bytes | None) -> Any:
+    """The state of a key, or None."""
+    return None if data is None else decode(data)
 
 
 class States:
@@ -76,11 +86,6 @@ def buffers_of(states: NewStates, count: int) -> Buffers:
         return b"", array("i", range(0, size * count + 1, size)).tobytes(), numbers.tobytes()
     _check(len(states), count)
     return build(_FIELD, states)
-
-
-def encoded(states: Sequence[Any]) -> Buffers:
-    """States of any type as buffers; None stays none."""
-    return build(_FIELD, [None if state is None else encode(state) for state in states])
 
 
 def _check(given: float, count: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .columns import Batch, Buffers, Row
-from .errors import OperatorError, Reject
+from .errors import OperatorError, PlacedError, Reject, placed
 from .opened import Opened, checked
 from .output import Output, Rejections
 from .types import Schema
@@ -24,17 +24,21 @@ def map_rows(output: Schema, function: Callable[[Row], Rows]) -> tuple[Schema, P
 
     def process(batch: Batch, out: Output) -> None:
         columns: list[list[Any]] = [[] for _ in names]
-        for number, row in enumerate(batch.rows()):
-            try:
-                made = function(row)
-            except Reject as why:
-                out.reject(number, why)
-                continue
-            for one in [made] if isinstance(made, dict) else made or ():
-                if unknown := one.keys() - set(names):
-                    raise OperatorError(f"there is no output column `{min(unknown)}`")
-                for column, name in zip(columns, names):
-                    column.append(one.get(name))
+        number: int | None = None
+        try:
+            for number, row in enumerate(batch.rows()):
+                try:
+                    made = function(row)
+                except Reject as why:
+                    out.reject(number, why)
+                    continue
+                for one in [made] if isinstance(made, dict) else made or ():
+                    if unknown := one.keys() - set(names):
+                        raise OperatorError(f"there is no output column `{min(unknown)}`")
+                    for column, name in zip(columns, names):
+                        column.append(one.get(name))
+        except BaseException as error:
+            raise PlacedError(placed([], number), error) from error
         out.flat()
         for column, name in zip(columns, names):
             out[name] = column
@@ -55,7 +59,7 @@ class OpenTransform(Opened):
     def process(self, batch: Batch) -> tuple[int, list[Buffers], Rejections]:
         """The rows that go on, their columns, and the rejected rows."""
         out = Output(self.output, len(batch))
-        with self.told(batch):
+        with self.told(reading=batch):
             self._process(batch, out)
         with self.told():
             rows, columns = out.finish()

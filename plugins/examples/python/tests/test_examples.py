@@ -1,5 +1,7 @@
 """The operators natively, where the golden cases in `../../cases` do not look: timers, states, and what goes wrong."""
 
+import signal
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -126,24 +128,94 @@ class Sessions(unittest.TestCase):
 
 
 class Hostile(unittest.TestCase):
+    ROWS = [{"text": "good"}, {"text": "bad"}]
+
+    def run_it(self, do, rows=ROWS):
+        return testing.transform("hostile", rows, {"do": do, "column": "text"})
+
     def test_each_way_is_an_error_that_names_column_and_row(self):
-        rows = [{"text": "good"}, {"text": "bad"}]
         for do, message in {
-            "throw": r"column `text`, row 1: ValueError: a bad row \(hostile.py, line \d+, in throw\)",
-            "uneven": r"the output column `text` has 1 values, not 2 .*",
+            "throw": r"ValueError: a bad row \(hostile.py, line \d+, in throw; last read: column `text`, row 1\)",
+            "recurse": r"RecursionError: .* \(hostile.py, line \d+, in recurse\)",
+            "uneven": "column `text`, row 1: no value: the column has 1 values, not 2 .*",
             "null": "column `out`, row 1: null, but the column is not nullable",
             "overflow": "column `out`, row 1: 9223372036854775808 is too large for int64",
             "wrong-type": "column `out`, row 0: 'one' is no int64",
         }.items():
             with self.subTest(do):
-                config = {"do": do, "column": "text"}
-                told = refused(self, lambda config=config: testing.transform("hostile", rows, config))
+                told = refused(self, lambda do=do: self.run_it(do))
                 self.assertRegex(told, f"^operator `hostile`: {message}$")
 
     def test_nothing_passes_rows_through(self):
         for do in ("nothing", "throw"):
-            ran = testing.transform("hostile", [{"text": "good"}], {"do": do, "column": "text"})
-            self.assertEqual(ran.rows, [{"text": "good"}])
+            self.assertEqual(self.run_it(do, self.ROWS[:1]).rows, self.ROWS[:1])
+
+    def test_it_tells_how_many_rows_there_are(self):
+        ran = self.run_it("tell")
+        self.assertEqual((ran.rows, ran.logs), (self.ROWS, [("info", "2 rows")]))
+        self.assertEqual((ran.counts, ran.observed), ({"told": 2}, {"share": [0.5]}))
+
+    def test_the_end_is_no_exception(self):
+        script = "import hostile; hostile.fatal(None, None, '')"
+        folder = Path(__file__).parent.parent
+        ran = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+        self.assertEqual((ran.returncode, ran.stderr.split("\n")[0]), (-signal.SIGABRT, "the end"))
+
+
+class HostileSum(unittest.TestCase):
+    BATCHES = [[{"k": "a", "text": "x"}], [{"k": "b", "text": None}, {"k": "b", "text": "bad"}]]
+
+    def run_it(self, do):
+        return testing.aggregate("hostile-sum", self.BATCHES, ["k"], {"do": do, "column": "text"}).rows
+
+    def test_rows_are_counted(self):
+        self.assertEqual(self.run_it("nothing"), [{"k": "a", "n": 1}, {"k": "b", "n": 2}])
+
+    def test_each_way_is_an_error_that_names_its_place(self):
+        for do, message in {
+            "throw": r"ValueError: a bad row \(.*, in accumulate; last read: column `text`, row 1\)",
+            "throw-merge": r"merge: ValueError: a bad merge \(hostile_sum.py, line \d+, in merge\)",
+            "throw-finish": r"finish: ValueError: a bad finish \(hostile_sum.py, line \d+, in finish\)",
+            "null": "column `n`, row 0: null, but the column is not nullable",
+            "overflow": "column `n`, row 0: 9223372036854775808 is too large for int64",
+        }.items():
+            with self.subTest(do):
+                told = refused(self, lambda do=do: self.run_it(do))
+                self.assertRegex(told, f"^operator `hostile-sum`: {message}$")
+
+
+class HostileKeyed(unittest.TestCase):
+    ROWS = [
+        {"k": "a", "text": "x", "at": 1}, {"k": "b", "text": None, "at": None}, {"k": "b", "text": "bad", "at": None},
+    ]
+
+    def keeper(self, do):
+        types = {"k": ms.utf8, "text": ms.utf8, "at": ms.timestamp}
+        return testing.Keeper("hostile-keyed", ["k"], types, {"do": do, "column": "text", "time": "at"})
+
+    def test_rows_are_numbered_by_key(self):
+        keeper = self.keeper("nothing")
+        self.assertEqual([row["n"] for row in keeper.turn(self.ROWS).rows], [1, 1, 2])
+        self.assertEqual([row["n"] for row in keeper.turn(self.ROWS[1:]).rows], [3, 4])
+        self.assertEqual((keeper.states, keeper.timers), ({("a",): 1, ("b",): 4}, {}))
+
+    def test_each_way_is_an_error_that_names_its_place(self):
+        for do, message in {
+            "throw": r"row 2: ValueError: a bad row \(hostile_keyed.py, line \d+, in on_row\)",
+            "null": "column `n`, row 0, key `k` 'a': null, but the column is not nullable",
+            "overflow": "column `n`, row 0, key `k` 'a': 9223372036854775808 is too large for int64",
+        }.items():
+            with self.subTest(do):
+                told = refused(self, lambda do=do: self.keeper(do).turn(self.ROWS))
+                self.assertRegex(told, f"^operator `hostile-keyed`: {message}$")
+
+    def test_a_timer_breaks_for_a_key_with_a_time(self):
+        keeper = self.keeper("throw-timer")
+        self.assertEqual([row["n"] for row in keeper.turn(self.ROWS).rows], [1, 1, 2])
+        self.assertEqual(keeper.timers, {("a",): 1001})
+        told = refused(self, lambda: keeper.advance(1001))
+        place = "operator `hostile-keyed`: timer of key `k` 'a': ValueError: a bad timer"
+        self.assertRegex(told, f"^{place} \\(hostile_keyed.py, line \\d+, in on_timer\\)$")
 
 
 if __name__ == "__main__":
