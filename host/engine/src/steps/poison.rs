@@ -4,7 +4,7 @@
 
 use millstream_wasm::CallError;
 
-use super::wasm::{FAULTS_IN_A_ROW_MAX, TIMEOUTS_IN_A_ROW_MAX, kind};
+use super::wasm::{FAULTS_IN_A_ROW_MAX, TIMEOUTS_IN_A_ROW_MAX, kind, reason};
 use super::{RejectedRow, StepError};
 use crate::batch::DeadLetterKind;
 
@@ -70,7 +70,8 @@ impl<'a> Search<'a> {
             self.timeouts_in_a_row += 1;
         }
         self.give_up_if_hopeless(error, 1)?;
-        self.rejected.push(RejectedRow { row: row_number(row), kind, reason: error.to_string() });
+        let reason = reason(self.operator, error);
+        self.rejected.push(RejectedRow { row: row_number(row), kind, reason });
         Ok(())
     }
 

@@ -64,6 +64,14 @@ pub(super) fn clock(ctx: &BatchCtx) -> CallClock {
     }
 }
 
+/// Why a row cannot be taken, in words that name the operator: what a kit answers does that already.
+pub(super) fn reason(operator: &str, error: &CallError) -> String {
+    match error {
+        CallError::Broken(fault) => format!("{operator}: {fault}"),
+        _ => error.to_string(),
+    }
+}
+
 /// What is the matter with a row that gets this answer by itself.
 pub(super) fn kind(error: &CallError) -> DeadLetterKind {
     match error {

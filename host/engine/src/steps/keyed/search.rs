@@ -16,7 +16,7 @@ use super::{StateParts, TimerClock};
 use crate::batch::DeadLetterKind;
 use crate::state::NEVER;
 use crate::steps::filter::failed;
-use crate::steps::wasm::{FAULTS_IN_A_ROW_MAX, TIMEOUTS_IN_A_ROW_MAX, kind};
+use crate::steps::wasm::{FAULTS_IN_A_ROW_MAX, TIMEOUTS_IN_A_ROW_MAX, kind, reason};
 use crate::steps::{LostTimer, RefusedRows, RejectedRow, StepError};
 
 /// So many rows of one key, one after the other, each breaking the plugin by itself: it is the key's
@@ -176,7 +176,12 @@ impl Search<'_> {
                     };
                     let (gone, stays) = (of(&gone)?, of(&stays)?);
                     self.given.broken += gone.rows.num_rows() as u64;
-                    self.refuse(&gone, 0..gone.rows.num_rows(), DeadLetterKind::TimedOut, &error.to_string());
+                    self.refuse(
+                        &gone,
+                        0..gone.rows.num_rows(),
+                        DeadLetterKind::TimedOut,
+                        &reason(&self.parts.operator, &error),
+                    );
                     work = stays;
                 }
             }
@@ -215,7 +220,7 @@ impl Search<'_> {
         if kind(&error) == DeadLetterKind::TimedOut {
             return Err(Stop::TimedOut { row: from, error });
         }
-        self.refuse(&part, 0..1, kind(&error), &error.to_string());
+        self.refuse(&part, 0..1, kind(&error), &reason(&self.parts.operator, &error));
         if matches!(error, CallError::Broken(_)) {
             self.given.broken += 1;
             *faults += 1;
@@ -312,7 +317,8 @@ impl Search<'_> {
         self.count(error)?;
         let due = work.due[0];
         let text = timer_text(&work.keys, 0, due.at_us);
-        let reason = format!("the timer is dropped, the state of its key stays: {error}");
+        let why = reason(&self.parts.operator, error);
+        let reason = format!("the timer is dropped, the state of its key stays: {why}");
         self.given.broken += u64::from(matches!(error, CallError::Broken(_)));
         self.given.lost.push(LostTimer { text, kind: kind(error), reason });
         Ok(())
