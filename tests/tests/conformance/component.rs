@@ -26,9 +26,9 @@ impl Component {
         }
     }
 
-    /// Whether the language has nothing to throw: a failure that nobody told the kit of is the end of the instance.
-    pub(crate) fn aborts(&self) -> bool {
-        matches!(self.language.as_str(), "c" | "cpp" | "zig")
+    /// An operator, as a pipeline names it.
+    pub(crate) fn operator(&self, name: &str) -> String {
+        format!("examples-{}/{name}@0.1", self.language)
     }
 
     /// Pipes rows through an operator.

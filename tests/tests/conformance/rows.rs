@@ -143,13 +143,14 @@ pub(crate) fn alike(component: &Component, count: i64) {
 /// A batch that is larger than any buffer somebody might have thought of.
 pub(crate) fn large(component: &Component) {
     let (input, rust) = (rows(100_000), Component::of("rust"));
-    for Call { operator, arguments } in &CALLS[..2] {
+    for Call { operator, arguments } in CALLS {
         let own = ["--schema", SCHEMA, "--batch-rows", "100000", "--deadline", "60s"];
-        let arguments = [*arguments, &own].concat();
+        let arguments = [arguments, &own].concat();
         let (found, expected) =
             (component.run(operator, &arguments, &input), rust.run(operator, &arguments, &input));
         same(operator, &expected.out, &found.out);
-        assert_eq!((found.status, found.err.as_str()), (Some(0), ""), "{operator}");
+        same(operator, &expected.err, &found.err);
+        assert_eq!(found.status, expected.status, "{operator}");
     }
 }
 

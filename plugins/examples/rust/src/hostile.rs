@@ -20,6 +20,12 @@ enum How {
     Nothing,
     /// Panics at a row whose text is `bad`.
     Throw,
+    /// Calls itself until the stack is full.
+    Recurse,
+    /// Ends the instance, with words on stderr.
+    Fatal,
+    /// Tells how many rows came: a log line, a counter and a distribution.
+    Tell,
     /// Never comes back.
     Spin,
     /// Takes memory until there is no more.
@@ -46,10 +52,15 @@ pub(crate) fn hostile(config: Hostile, input: &Schema) -> Result<Transform> {
         let texts = batch.read(column)?;
         match config.how {
             How::Nothing => {}
-            How::Throw => {
-                if let Some(row) = texts.iter().position(|text| text == Some("bad")) {
-                    panic!("row {row} is bad");
-                }
+            How::Throw => assert!(!texts.iter().any(|text| text == Some("bad")), "a bad row"),
+            How::Recurse => {
+                std::hint::black_box(deeper(std::hint::black_box(1)));
+            }
+            How::Fatal => die(),
+            How::Tell => {
+                log!(Level::Info, "{} rows", batch.len());
+                counter("told").add(batch.len() as u64);
+                observe("share", 0.5);
             }
             How::Spin => loop {
                 std::hint::black_box(());
@@ -64,15 +75,31 @@ pub(crate) fn hostile(config: Hostile, input: &Schema) -> Result<Transform> {
                 let few = batch.len().saturating_sub(1);
                 out.set(&config.column, texts.iter().take(few).collect::<Utf8Builder>())?;
             }
-            How::Null => return out.set("out", batch.rows().map(|_| None::<&str>).collect::<Utf8Builder>()),
+            How::Null => {
+                let last = batch.len().saturating_sub(1);
+                let texts = (0..batch.len()).map(|row| (row < last).then_some(""));
+                return out.set("out", texts.collect::<Utf8Builder>());
+            }
             How::Overflow => {
-                let number = i64::try_from(1_u64 << 63)
-                    .map_err(|_| Error::new("overflow: 2^63 does not fit `out`, which is int64"))?;
-                return out.set("out", batch.rows().map(|_| Some(number)).collect::<Int64Builder>());
+                let mut numbers = Int64Builder::default();
+                (1..batch.len()).for_each(|_| numbers.push(0));
+                numbers.push_wide(1_u64 << 63);
+                return out.set("out", numbers);
             }
             How::WrongType => return out.set("out", texts.iter().collect::<Utf8Builder>()),
         }
         out.keep(batch);
         Ok(())
     }))
+}
+
+#[allow(unconditional_recursion, reason = "that is what it is for")]
+fn deeper(depth: u64) -> u64 {
+    std::hint::black_box(depth) + deeper(depth + 1)
+}
+
+#[allow(clippy::print_stderr, reason = "the host shows it")]
+fn die() -> ! {
+    eprintln!("the end");
+    std::process::abort()
 }

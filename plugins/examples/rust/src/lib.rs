@@ -4,6 +4,8 @@ use millstream_plugin::plugin;
 
 mod currency;
 mod hostile;
+mod hostile_keyed;
+mod hostile_sum;
 mod json_pick;
 mod mean;
 mod sessions;
@@ -18,5 +20,7 @@ plugin! {
         aggregate "mean" => mean::mean,
         keyed "sessions" => sessions::sessions,
         transform "hostile" => hostile::hostile,
+        aggregate "hostile-sum" => hostile_sum::hostile_sum,
+        keyed "hostile-keyed" => hostile_keyed::hostile_keyed,
     ],
 }
