@@ -36,7 +36,7 @@ test:                       ## everything: format, lints, unit tests in every la
 test-spark: build plugins   ## the same windows and joins in Apache Spark: finals must be equal
 	@scripts/test-spark.sh
 
-bench: build plugins        ## the benchmarks behind docs/benchmarks.md
+bench: plugins examples     ## the benchmarks behind docs/benchmarks.md
 	$(or $(CARGO_TARGET_DIR),target)/release/millstream-benches
 
 fmt:

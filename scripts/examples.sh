@@ -37,7 +37,10 @@ for what in "${@:-build}"; do
         test)
             for folder in guest-sdk/python plugins/examples/python; do
                 try "$folder" python3 -m unittest discover -s tests
+                try "$folder" ruff check
             done
+            try guest-sdk/python mypy
+            try guest-sdk/python python3 tests/wheel.py
             for folder in guest-sdk/typescript plugins/examples/typescript; do
                 try "$folder" npm test --silent
             done
@@ -45,9 +48,10 @@ for what in "${@:-build}"; do
                 try "$folder" go vet ./...
                 try "$folder" go test ./...
             done
-            for folder in guest-sdk/c plugins/examples/c; do
+            for folder in guest-sdk/c plugins/examples/c plugins/examples/cpp plugins/examples/zig; do
                 try "$folder" make test
             done
+            try guest-sdk/c make test-cmake
             ;;
         *)
             echo "examples.sh: build or test" >&2

@@ -36,7 +36,8 @@ apt_install() {
     fi
     say "installing $*"
     $as_root apt-get update -qq </dev/null
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+    # Something else may be installing just now: it is waited for.
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$@" </dev/null >&2
 }
 
 python_environment() {
@@ -52,7 +53,7 @@ python_environment() {
 toolchain_python() {
     python_environment
     # Editable, so that a change of the kit needs nothing here.
-    "$tools/python/bin/pip" install -q --disable-pip-version-check -e "$root/guest-sdk/python[build]" >&2
+    "$tools/python/bin/pip" install -q --disable-pip-version-check -e "$root/guest-sdk/python[build,check]" >&2
 }
 
 node_is_there() {
@@ -82,8 +83,9 @@ make_is_there() { command -v make >/dev/null 2>&1 || apt_install make; }
 
 toolchain_c() {
     make_is_there
-    # The address sanitizer of `make test` comes with the compiler for this machine.
+    # The address sanitizer of `make test` comes with the compiler for this machine; the kit is tried with CMake, too.
     command -v cc >/dev/null 2>&1 || apt_install gcc libc6-dev
+    command -v cmake >/dev/null 2>&1 && command -v ninja >/dev/null 2>&1 || apt_install cmake ninja-build
     [ -f /usr/include/wasm32-wasi/stdio.h ] && command -v "clang-$CLANG" "wasm-ld-$CLANG" >/dev/null 2>&1 &&
         [ -f "/usr/lib/llvm-$CLANG/lib/clang/$CLANG/lib/wasi/libclang_rt.builtins-wasm32.a" ] && return
     apt_install "clang-$CLANG" "lld-$CLANG" wasi-libc "libclang-rt-$CLANG-dev-wasm32"
