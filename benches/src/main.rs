@@ -40,6 +40,8 @@ struct Bench {
     binary: PathBuf,
     /// For everything that is written; deleted at the end.
     dir: PathBuf,
+    /// Whether tables go into the pages that have them, too.
+    writes_docs: bool,
 }
 
 impl Bench {
@@ -50,10 +52,13 @@ impl Bench {
 }
 
 fn main() -> ExitCode {
-    let names: Vec<String> = std::env::args().skip(1).collect();
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    let asked = names.len();
+    names.retain(|name| name != "--write-docs");
+    let writes_docs = names.len() < asked;
     let done = match names.split_first() {
         Some((first, rest)) if first == native_wordcount::NAME => native_wordcount::run(rest),
-        _ => run(&names),
+        _ => run(&names, writes_docs),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,7 +69,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(names: &[String]) -> Outcome<()> {
+fn run(names: &[String], writes_docs: bool) -> Outcome<()> {
     if let Some(unknown) = names.iter().find(|name| measures::ALL.iter().all(|(known, _)| known != name)) {
         let known: Vec<&str> = measures::ALL.iter().map(|(name, _)| *name).collect();
         return Err(format!("there is no measure `{unknown}`, there are {}", known.join(", ")).into());
@@ -77,7 +82,7 @@ fn run(names: &[String]) -> Outcome<()> {
     }
     let target = release.parent().map_or_else(|| release.to_owned(), Path::to_owned);
     let temporary = tempfile::tempdir()?;
-    let bench = Bench { target, binary, dir: temporary.path().to_owned() };
+    let bench = Bench { target, binary, dir: temporary.path().to_owned(), writes_docs };
     let mut report = Report::default();
     report.machine()?;
     for (name, measure) in measures::ALL {

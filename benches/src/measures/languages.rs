@@ -1,5 +1,7 @@
 //! The same operators in each language, beside the Rust ones in the same run: components of `make examples`.
 
+use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -79,18 +81,20 @@ pub(super) fn measure(bench: &Bench, report: &mut Report) -> Outcome<()> {
     report.figure("python, cached load", number(&python.last, "cached_load_ms"), "ms", Goal::AtMost(10.0));
     report.figure("python, instance", number(&python.last, "instance_ms"), "ms", Goal::AtMost(3.0));
     report.figure("20 instances of python", twenty(bench)?, "MiB", Goal::AtMost(1024.0));
-    println!(
-        "\n| language | component KiB | compile ms | cached load ms | instance ms | split ns a line | beside Rust | map ns a row | \
-         beside Rust | memory MiB |\n|---|---|---|---|---|---|---|---|---|---|"
+    let mut table = String::from(
+        "| language | component KiB | compile ms | cached load ms | instance ms | split ns a line | beside Rust | map ns a row | \
+         beside Rust | memory MiB |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    println!(
+    writeln!(
+        table,
         "| native Rust | - | - | - | - | {native_split:.0} | {:.2} | - | - | - |",
         native_split / rust_split
-    );
+    )?;
     for ((language, _), costs) in LANGUAGES.iter().zip(&all) {
         let (split, map) = of(costs);
         let last = |key: &str| number(&costs.last, key);
-        println!(
+        writeln!(
+            table,
             "| {language} | {:.0} | {:.0} | {:.2} | {:.2} | {split:.0} | {:.2} | {map:.1} | {:.1} | {:.1} |",
             last("component_bytes") / 1024.0,
             last("compile_ms"),
@@ -99,8 +103,21 @@ pub(super) fn measure(bench: &Bench, report: &mut Report) -> Outcome<()> {
             split / rust_split,
             map / rust_map,
             last("memory_bytes") / 1_048_576.0,
-        );
+        )?;
     }
+    println!("\n{table}");
+    if bench.writes_docs { put_into_docs(&table) } else { Ok(()) }
+}
+
+/// The table takes the place of the one in the page.
+fn put_into_docs(table: &str) -> Outcome<()> {
+    const PAGE: &str = "docs/languages.md";
+    let (begin, end) =
+        ("<!-- table: millstream-benches languages --write-docs -->\n", "<!-- end of the table -->\n");
+    let page = fs::read_to_string(PAGE)?;
+    let parts = page.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+    let (before, after) = parts.ok_or_else(|| format!("{PAGE} has no place for the table"))?;
+    fs::write(PAGE, [before, begin, table, end, after].concat())?;
     Ok(())
 }
 

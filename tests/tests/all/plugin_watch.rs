@@ -85,7 +85,7 @@ fn watching_puts_each_build_into_the_pipelines_that_run() {
     runs("0.1.0-dev.2");
     // What does not build is told and changes nothing; what builds again does.
     fs::write(project.path().join("module"), "no component").unwrap();
-    watching.says("err", "module.core.wasm: ");
+    watching.says("err", "what was built is no plugin: ");
     runs("0.1.0-dev.2");
     fs::write(project.path().join("module"), another_build(3)).unwrap();
     runs("0.1.0-dev.3");
@@ -113,8 +113,8 @@ fn watching_builds_and_tests_again_after_each_change() {
     fs::write(at("cases/words.out.ndjson"), "{\"word\":\"a\"}\n{\"word\":\"b\"}\n").unwrap();
     testing.says("out", "1 passed, 0 failed");
     fs::write(at("module"), "no component").unwrap();
-    building.says("err", "module.core.wasm: ");
-    testing.says("err", "module.core.wasm: ");
+    building.says("err", "what was built is no plugin: ");
+    testing.says("err", "what was built is no plugin: ");
 }
 
 /// `millstream plugin … --watch`, until it is dropped. What it says goes into two files beside the project.
