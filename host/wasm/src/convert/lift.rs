@@ -268,6 +268,7 @@ fn text(rows: usize, offsets: Vec<u8>, values: Vec<u8>, nulls: Option<NullBuffer
 /// The array of text, if every row is UTF-8. The offsets are those of all the values, from first to last.
 fn utf8(offsets: &OffsetBuffer<i32>, values: &Buffer, nulls: Option<NullBuffer>) -> Option<StringArray> {
     assert!(nulls.as_ref().is_none_or(|nulls| nulls.len() + 1 == offsets.len()), "a bit for each row");
+    assert!(offsets.last() as usize <= values.len(), "offsets within the values");
     // In ASCII every byte is a character, so every offset is at one.
     if !values.is_ascii() {
         let text = simdutf8::basic::from_utf8(values).ok()?;
@@ -280,9 +281,9 @@ fn utf8(offsets: &OffsetBuffer<i32>, values: &Buffer, nulls: Option<NullBuffer>)
         reason = "arrow would check again with the standard library, which takes 6 times as long as all the \
                   rest of the boundary when text is not ASCII"
     )]
-    // SAFETY: the values are UTF-8, and each offset is within them, as `bounded` has found, and not inside a
-    // character; an `OffsetBuffer` never falls. So each row is UTF-8. There are as many
-    // nulls as rows, which the assertion has found.
+    // SAFETY: the values are UTF-8, and no offset is inside a character. An `OffsetBuffer` never falls, and the
+    // assertion has found the last offset within the values, so all are. So each row is UTF-8. There are as many nulls
+    // as rows, which the other assertion has found.
     Some(unsafe { StringArray::new_unchecked(offsets.clone(), values.clone(), nulls) })
 }
 
